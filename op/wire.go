@@ -1,0 +1,241 @@
+package op
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+)
+
+// ErrMalformed says that bytes are not the binary form of what was expected.
+var ErrMalformed = errors.New("op: malformed bytes")
+
+// maxNesting bounds Multi inside Multi; there is no reason for more than one level.
+const maxNesting = 2
+
+// wire walks over the fields of an operation, either appending them to b or taking them from it. One description of the
+// fields serves both directions, so they can't drift apart. Integers are varints, byte strings carry their length; what is
+// decoded points into the input.
+type wire struct {
+	b      []byte
+	dec    bool
+	err    error
+	nested int
+}
+
+func (w *wire) fail() { w.err, w.b = ErrMalformed, nil }
+
+func (w *wire) byte(p *byte) {
+	if !w.dec {
+		w.b = append(w.b, *p)
+		return
+	}
+	if len(w.b) == 0 {
+		w.fail()
+		return
+	}
+	*p, w.b = w.b[0], w.b[1:]
+}
+
+func (w *wire) bool(p *bool) {
+	var c byte
+	if *p {
+		c = 1
+	}
+	w.byte(&c)
+	if c > 1 {
+		w.fail()
+	}
+	*p = c == 1
+}
+
+func (w *wire) uint(p *uint64) {
+	if !w.dec {
+		w.b = binary.AppendUvarint(w.b, *p)
+		return
+	}
+	v, n := binary.Uvarint(w.b)
+	if n <= 0 {
+		w.fail()
+		return
+	}
+	*p, w.b = v, w.b[n:]
+}
+
+func (w *wire) uint32(p *uint32) {
+	v := uint64(*p)
+	w.uint(&v)
+	if v > math.MaxUint32 {
+		w.fail()
+	}
+	*p = uint32(v)
+}
+
+func (w *wire) uint16(p *uint16) {
+	v := uint64(*p)
+	w.uint(&v)
+	if v > math.MaxUint16 {
+		w.fail()
+	}
+	*p = uint16(v)
+}
+
+func (w *wire) time(p *Timestamp) {
+	v := uint64(*p)
+	w.uint(&v)
+	*p = Timestamp(v)
+}
+
+func (w *wire) int(p *int64) {
+	if !w.dec {
+		w.b = binary.AppendVarint(w.b, *p)
+		return
+	}
+	v, n := binary.Varint(w.b)
+	if n <= 0 {
+		w.fail()
+		return
+	}
+	*p, w.b = v, w.b[n:]
+}
+
+func (w *wire) float(p *float64) {
+	v := math.Float64bits(*p)
+	w.uint(&v)
+	*p = math.Float64frombits(v)
+}
+
+func (w *wire) bytes(p *[]byte) {
+	n := uint64(len(*p))
+	w.uint(&n)
+	if !w.dec {
+		w.b = append(w.b, *p...)
+		return
+	}
+	if n > uint64(len(w.b)) {
+		w.fail()
+		return
+	}
+	if n == 0 {
+		*p = nil
+		return
+	}
+	*p, w.b = w.b[:n:n], w.b[n:]
+}
+
+func (w *wire) name(p *Name) {
+	w.byte((*byte)(&p.Space))
+	w.bytes(&p.Key)
+	w.bytes(&p.Sub)
+}
+
+func (w *wire) position(p *Position) {
+	w.uint16(&p.Slot)
+	w.bytes(&p.Name)
+}
+
+func (w *wire) expiry(p *Expiry) {
+	w.byte((*byte)(&p.Mode))
+	w.int(&p.Milli)
+}
+
+func (w *wire) seen(p *Seen) {
+	w.name(&p.Name)
+	w.time(&p.TS)
+	w.bool(&p.Live)
+}
+
+// list walks over a slice. Every element takes at least one byte, so a length above what is left is a lie, and memory stays
+// bounded by the input.
+func list[T any](w *wire, p *[]T, each func(*T)) {
+	n := uint64(len(*p))
+	w.uint(&n)
+	if w.dec {
+		if n > uint64(len(w.b)) {
+			w.fail()
+			return
+		}
+		if n == 0 {
+			*p = nil
+			return
+		}
+		*p = make([]T, n)
+	}
+	for i := range *p {
+		if each(&(*p)[i]); w.err != nil {
+			return
+		}
+	}
+}
+
+func optional[T any](w *wire, p **T, each func(*T)) {
+	has := *p != nil
+	if w.bool(&has); !has || w.err != nil {
+		*p = nil
+		return
+	}
+	if w.dec {
+		*p = new(T)
+	}
+	each(*p)
+}
+
+func (w *wire) ops(p *[]Op) {
+	if w.nested++; w.nested > maxNesting {
+		w.fail()
+		return
+	}
+	list(w, p, w.op)
+	w.nested--
+}
+
+func (w *wire) op(p *Op) {
+	var k Kind
+	if !w.dec {
+		k = (*p).Kind()
+	}
+	if w.byte((*byte)(&k)); w.err != nil {
+		return
+	}
+	if w.dec {
+		make := makers[k]
+		if make == nil {
+			w.fail()
+			return
+		}
+		*p = make()
+	}
+	(*p).wire(w)
+}
+
+// Append appends the binary form of an operation.
+func Append(dst []byte, o Op) []byte {
+	w := wire{b: dst}
+	w.op(&o)
+	return w.b
+}
+
+// Decode takes one operation off the front of b and returns the rest. What it returns points into b.
+func Decode(b []byte) (Op, []byte, error) {
+	w := wire{b: b, dec: true}
+	var o Op
+	if w.op(&o); w.err != nil {
+		return nil, nil, w.err
+	}
+	return o, w.b, nil
+}
+
+// AppendResult and DecodeResult do the same for results.
+func AppendResult(dst []byte, r *Result) []byte {
+	w := wire{b: dst}
+	r.wire(&w)
+	return w.b
+}
+
+// DecodeResult takes one result off the front of b.
+func DecodeResult(b []byte) (r Result, rest []byte, err error) {
+	w := wire{b: b, dec: true}
+	if r.wire(&w); w.err != nil {
+		return Result{}, nil, w.err
+	}
+	return r, w.b, nil
+}
