@@ -297,6 +297,7 @@ func (w *wire) seqSettings(o *SeqSettings) {
 
 func (w *wire) write(o *Write) {
 	w.name(&o.Name)
+	w.byte(&o.Type)
 	w.bytes(&o.Value)
 	w.bool(&o.Deleted)
 	w.bool(&o.NoRev)

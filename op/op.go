@@ -357,6 +357,7 @@ type TxnID = Timestamp
 // Write is what a transaction leaves at a name. A Deleted one leaves a deletion.
 type Write struct {
 	Name     Name
+	Type     byte // of the value, as mvcc numbers them
 	Value    []byte
 	Deleted  bool
 	NoRev    bool

@@ -113,3 +113,9 @@ type TxnState struct {
 	Deadline Timestamp
 	Names    []Name
 }
+
+// Outcome is what became of one operation: a Result (an outcome, never a bounce), or the error of not having one.
+type Outcome struct {
+	Result
+	Err error
+}
