@@ -1,0 +1,80 @@
+// Package config holds the settings of a server: what each is called, what it may be, what it costs, and where it comes
+// from. One table (table.go) is the source of the flags, the environment variables, the file's keys, the example file and
+// the README's table.
+//
+// A setting given as a flag wins over the environment, that over the file, and that over the default. All three spell a
+// value the same way: whole numbers in the unit that the setting's name ends in. An environment variable that is empty
+// counts as not set.
+package config
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config is every setting, checked. The zero value is not usable: start from Default or Load.
+type Config struct {
+	File     string // where the settings file was read from; empty: none
+	DataDir  string
+	NodeName string   // empty: the node names itself after its host
+	Join     []string // peer addresses of nodes to join; empty: this node starts a cluster of its own
+
+	Listen        string
+	ClusterListen string
+	PeerListen    string
+	AdminListen   string
+	PprofRemote   bool
+
+	LogLevel  string // debug, info, warn or error
+	LogFormat string // text or json
+
+	ClientsMax           int
+	IdleTimeout          time.Duration // 0: none
+	WriteTimeout         time.Duration
+	RequestTimeout       time.Duration
+	ShutdownTimeout      time.Duration
+	RequestBytesMax      int64
+	OutputBufferBytesMax int64
+	PipelineCommandsMax  int
+
+	NameBytesMax       int
+	ValueBytesMax      int64
+	LockTTLMax         time.Duration
+	SequenceIdemWindow time.Duration
+	HistoryRetention   time.Duration
+
+	Partitions    int // how many data partitions a new cluster starts with
+	QueueOpsMax   int // per partition
+	QueueBytesMax int64
+	ClockBound    time.Duration
+	ClockJumpMax  time.Duration
+
+	MemtableBytes      int64
+	BlockCacheBytes    int64
+	LogSegmentBytes    int64
+	CheckpointInterval time.Duration
+	DiskReserveBytes   int64
+}
+
+// Default is the configuration when nothing is set.
+func Default() *Config {
+	c := new(Config)
+	table(c)
+	return c
+}
+
+// requestOverheadBytes is what a command needs beside one name and one value: its own name, options and framing.
+const requestOverheadBytes = 4096
+
+// validate checks what no single setting can see. Each setting alone was checked when it was read.
+func (c *Config) validate() error {
+	if least := c.ValueBytesMax + int64(c.NameBytesMax) + requestOverheadBytes; c.RequestBytesMax < least {
+		return fmt.Errorf("request-bytes-max = %d: must be at least %d, so that one name and one value of the largest size "+
+			"(name-bytes-max = %d, value-bytes-max = %d) fit", c.RequestBytesMax, least, c.NameBytesMax, c.ValueBytesMax)
+	}
+	if c.QueueBytesMax < c.RequestBytesMax {
+		return fmt.Errorf("queue-bytes-max = %d: must be at least request-bytes-max = %d, so that the largest command can be queued",
+			c.QueueBytesMax, c.RequestBytesMax)
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package config
+
+import "time"
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+	gib = 1 << 30
+
+	day = 24 * time.Hour
+)
+
+// table binds every setting to its field of c and gives the field its default. It is the only place where a setting is
+// named, limited, defaulted and explained.
+func table(c *Config) []section {
+	sections := []section{
+		{"Where things are", places(c)},
+		{"Listeners", listeners(c)},
+		{"Logging", logging(c)},
+		{"Clients", clients(c)},
+		{"Names, values, locks and sequences", data(c)},
+		{"Partitions and the clock", partitions(c)},
+		{"Storage", storage(c)},
+	}
+	for _, s := range sections {
+		for i := range s.settings {
+			if row := &s.settings[i]; !row.NotFile {
+				row.Default = row.value.literal()
+			}
+		}
+	}
+	return sections
+}
+
+func places(c *Config) []Setting {
+	return []Setting{
+		{Key: "config", NotFile: true, value: path(&c.File, ""),
+			Help: "The settings file (TOML). Not read unless named."},
+		{Key: "data-dir", value: path(&c.DataDir, "./kahuna-data"),
+			Help: "Directory of all data of this node, made when it is not there. One process at a time. The speed of its " +
+				"disk's fsync bounds how fast writes are acknowledged."},
+		{Key: "node-name", value: nodeName(&c.NodeName),
+			Help: "Name of this node, for people. Empty: the name of the host."},
+		{Key: "join", value: addresses(&c.Join),
+			Help: "Peer addresses of nodes of the cluster to join. Empty: a new data directory starts a cluster of its own; " +
+				"one that already belongs to a cluster needs no list."},
+	}
+}
+
+func listeners(c *Config) []Setting {
+	return []Setting{
+		{Key: "listen", value: address(&c.Listen, "127.0.0.1:6379"),
+			Help: "Where clients of the Redis protocol connect. Every command is answered here, from any client."},
+		{Key: "cluster-listen", value: address(&c.ClusterListen, "127.0.0.1:6380"),
+			Help: "Where cluster-aware clients connect: answers MOVED for what another node leads."},
+		{Key: "peer-listen", value: address(&c.PeerListen, "127.0.0.1:6381"),
+			Help: "Where the other nodes connect."},
+		{Key: "admin-listen", value: address(&c.AdminListen, "127.0.0.1:6382"),
+			Help: "HTTP: /livez, /readyz, /metrics, /debug/pprof. No passwords here: keep it where only operators reach it."},
+		{Key: "pprof-remote", value: boolean(&c.PprofRemote, false),
+			Help: "Serve /debug/pprof even when admin-listen is not on loopback. Whoever reaches it can read memory and slow " +
+				"the server down by profiling."},
+	}
+}
+
+func logging(c *Config) []Setting {
+	return []Setting{
+		{Key: "log-level", value: choice(&c.LogLevel, "info", "debug", "info", "warn", "error"),
+			Help: "The least important lines to log, on standard error. debug costs a few lines per connection and election."},
+		{Key: "log-format", value: choice(&c.LogFormat, "text", "text", "json"),
+			Help: "text for people, json (one object per line) for collectors."},
+	}
+}
+
+func clients(c *Config) []Setting {
+	return []Setting{
+		{Key: "clients-max", value: integer(&c.ClientsMax, 10000, 1, 1000000),
+			Help: "Client connections at a time; one more is told so and closed. Each costs about 16 KiB and a file " +
+				"descriptor: see that the process may open that many."},
+		{Key: "idle-timeout-ms", value: milliseconds(&c.IdleTimeout, 0, 0, 365*day),
+			Help: "Close a connection that has been silent for so many milliseconds. 0: never."},
+		{Key: "write-timeout-ms", value: milliseconds(&c.WriteTimeout, time.Minute, time.Second, day),
+			Help: "Close a connection that takes none of its reply for so many milliseconds. Until then its reply is held in " +
+				"memory."},
+		{Key: "request-timeout-ms", value: milliseconds(&c.RequestTimeout, 5*time.Second, 100*time.Millisecond, time.Hour),
+			Help: "How many milliseconds a command may wait for a leader or a full queue before it answers an error. Longer " +
+				"hides longer elections from clients; commands that wait hold memory."},
+		{Key: "shutdown-timeout-ms", value: milliseconds(&c.ShutdownTimeout, 10*time.Second, 0, time.Hour),
+			Help: "How many milliseconds running commands get to end when the server is told to stop. What has not ended by " +
+				"then is cut off, its end unknown to its client."},
+		{Key: "request-bytes-max", value: integer[int64](&c.RequestBytesMax, 16*mib, 64*kib, 512*mib),
+			Help: "Size in bytes of one command with all its arguments. A connection may hold that much memory while it " +
+				"sends one."},
+		{Key: "output-buffer-bytes-max", value: integer[int64](&c.OutputBufferBytesMax, 64*mib, 64*kib, 4*gib),
+			Help: "Bytes of replies that may wait for one connection to take them; beyond it, it is closed. A connection may " +
+				"hold that much memory."},
+		{Key: "pipeline-commands-max", value: integer(&c.PipelineCommandsMax, 1024, 1, 65536),
+			Help: "How many commands of one connection are worked on at a time; the rest waits in its socket. More is faster " +
+				"for deep pipelines and less fair to others."},
+	}
+}
+
+func data(c *Config) []Setting {
+	return []Setting{
+		{Key: "name-bytes-max", value: integer(&c.NameBytesMax, 8*kib, 64, 8*kib),
+			Help: "Size in bytes of a name: key, lock, sequence or owner."},
+		{Key: "value-bytes-max", value: integer[int64](&c.ValueBytesMax, 4*mib, 1*kib, 4*mib),
+			Help: "Size in bytes of a value. Large values delay the small ones behind them."},
+		{Key: "lock-ttl-ms-max", value: milliseconds(&c.LockTTLMax, 30*day, time.Second, 3650*day),
+			Help: "The longest lease in milliseconds that LOCK and LOCKEXTEND take. A holder that dies blocks the lock for " +
+				"the rest of its lease."},
+		{Key: "sequence-idem-window-ms", value: milliseconds(&c.SequenceIdemWindow, day, time.Minute, 365*day),
+			Help: "For how many milliseconds SEQNEXT ... IDEM gives the same key the same answer. Each key is kept on disk " +
+				"that long."},
+		{Key: "history-retention-ms", value: milliseconds(&c.HistoryRetention, day, time.Minute, 3650*day),
+			Help: "For how many milliseconds an older version of a key can still be read. Costs the disk space of every " +
+				"version written in that time."},
+	}
+}
+
+func partitions(c *Config) []Setting {
+	return []Setting{
+		{Key: "partitions", value: integer(&c.Partitions, 4, 1, 1024),
+			Help: "How many data partitions a new cluster starts with; of no effect later. A few per core spread the load; " +
+				"each costs memory and makes log entries smaller, so slower per write."},
+		{Key: "queue-ops-max", value: integer(&c.QueueOpsMax, 16384, 16, 1<<20),
+			Help: "Writes that may wait in one partition for the log; beyond it they answer TRYAGAIN. More hides bursts and " +
+				"lengthens the wait."},
+		{Key: "queue-bytes-max", value: integer[int64](&c.QueueBytesMax, 64*mib, 1*mib, 4*gib),
+			Help: "Bytes of writes that may wait in one partition for the log; beyond it they answer TRYAGAIN. Each " +
+				"partition may hold that much memory."},
+		{Key: "clock-bound-ms", value: milliseconds(&c.ClockBound, 3*time.Second, 100*time.Millisecond, time.Minute),
+			Help: "How many milliseconds ahead the global clock's upper bound is stored. After a restart timestamps go on " +
+				"above it, so they jump ahead by up to that much; less costs more log entries."},
+		{Key: "clock-jump-ms-max", value: milliseconds(&c.ClockJumpMax, 366*day, time.Minute, 3650*day),
+			Help: "Refuse to lead the global clock while the wall clock is more milliseconds ahead of the stored bound than " +
+				"this, as time can't be turned back. Must be more than the longest time that the cluster is ever down."},
+	}
+}
+
+func storage(c *Config) []Setting {
+	return []Setting{
+		{Key: "memtable-bytes", value: integer[int64](&c.MemtableBytes, 32*mib, 16*mib, 1*gib),
+			Help: "Size in bytes of one memory table of the store. Up to six of them are in memory under load; fewer bytes " +
+				"mean more compaction."},
+		{Key: "block-cache-bytes", value: integer[int64](&c.BlockCacheBytes, 64*mib, 1*mib, 256*gib),
+			Help: "Bytes of memory for blocks of the store's tables that were read."},
+		{Key: "log-segment-bytes", value: integer[int64](&c.LogSegmentBytes, 64*mib, 8*mib, 1*gib),
+			Help: "Size in bytes of one file of the log. The log shrinks by whole files; larger ones keep more on disk, and " +
+				"the next one is always made in advance."},
+		{Key: "checkpoint-interval-ms", value: milliseconds(&c.CheckpointInterval, 10*time.Second, time.Second, time.Hour),
+			Help: "Milliseconds between the points up to which the store is made durable and the log may go. Longer means " +
+				"less disk work, more log on disk, and more to replay after a crash."},
+		{Key: "disk-reserve-bytes", value: integer[int64](&c.DiskReserveBytes, 256*mib, 0, 1024*gib),
+			Help: "Refuse writes while less than so many bytes are free on the disk of data-dir. Reads go on. Too few, and a " +
+				"full disk ends the process in the middle of a write."},
+	}
+}
