@@ -189,6 +189,30 @@ func TestSettingsAreNamedAndExplained(t *testing.T) {
 	}
 }
 
+func TestValues(t *testing.T) {
+	flags := map[string]string{"partitions": "7", "write-timeout-ms": "1500", "listen": ":1", "join": "a:1,b:2", "pprof-remote": "true"}
+	c, err := Load(given(flags, nil, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := *c
+	got := map[string]string{}
+	for _, v := range c.Values() {
+		got[v.Key] = v.Text
+	}
+	if len(got) != len(Settings()) {
+		t.Errorf("%d values of %d settings", len(got), len(Settings()))
+	}
+	for key, want := range flags {
+		if got[key] != want {
+			t.Errorf("%s = %q, want %q", key, got[key], want)
+		}
+	}
+	if !reflect.DeepEqual(*c, before) {
+		t.Error("listing the values changed them")
+	}
+}
+
 func TestUnknownEnv(t *testing.T) {
 	got := UnknownEnv([]string{"KAHUNA_LISTEN=:1", "KAHUNA_LISTNE=:1", "HOME=/", "KAHUNA_CONFIG=x", "KAHUNA_PORT"})
 	if want := []string{"KAHUNA_LISTNE", "KAHUNA_PORT"}; !reflect.DeepEqual(got, want) {

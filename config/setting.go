@@ -29,6 +29,27 @@ func (s Setting) Env() string {
 // Allowed says what the value may be, so that it completes "must be ...".
 func (s Setting) Allowed() string { return s.value.allowed() }
 
+// Switch tells that the value is true or false, so that its flag may stand alone.
+func (s Setting) Switch() bool { _, is := s.value.(toggle); return is }
+
+// Repeats tells that the value is a list, so that its flag may be given several times.
+func (s Setting) Repeats() bool { _, is := s.value.(list); return is }
+
+// Value is a setting as it is in effect, as text.
+type Value struct{ Key, Text string }
+
+// Values lists what every setting is in c, in the order of Settings.
+func (c *Config) Values() []Value {
+	bound := new(Config)
+	settings := flatten(table(bound))
+	*bound = *c
+	values := make([]Value, len(settings))
+	for i, s := range settings {
+		values[i] = Value{s.Key, s.value.plain()}
+	}
+	return values
+}
+
 // Settings are all settings, in the order in which they are documented.
 func Settings() []Setting { return flatten(table(new(Config))) }
 

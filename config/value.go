@@ -13,6 +13,7 @@ import (
 type value interface {
 	parse(text string) error // from a flag or the environment
 	decode(v any) error      // from a decoded TOML value
+	plain() string           // the present value as parse takes it
 	literal() string         // the present value as TOML text
 	allowed() string         // completes "must be ..."
 }
@@ -67,7 +68,8 @@ func (v number) decode(got any) error {
 	return nil
 }
 
-func (v number) literal() string { return strconv.FormatInt(v.get(), 10) }
+func (v number) plain() string   { return strconv.FormatInt(v.get(), 10) }
+func (v number) literal() string { return v.plain() }
 func (v number) allowed() string { return fmt.Sprintf("a whole number from %d to %d", v.min, v.max) }
 
 // toggle is true or false.
@@ -95,7 +97,8 @@ func (v toggle) decode(got any) error {
 	return nil
 }
 
-func (v toggle) literal() string { return strconv.FormatBool(*v.p) }
+func (v toggle) plain() string   { return strconv.FormatBool(*v.p) }
+func (v toggle) literal() string { return v.plain() }
 func (v toggle) allowed() string { return "true or false" }
 
 // text is a string that check accepts.
@@ -159,6 +162,7 @@ func (v text) decode(got any) error {
 	return v.parse(s)
 }
 
+func (v text) plain() string   { return *v.p }
 func (v text) literal() string { return strconv.Quote(*v.p) }
 func (v text) allowed() string { return v.what }
 
@@ -198,6 +202,8 @@ func (v list) take(parts []string, got any) error {
 	*v.p = parts
 	return nil
 }
+
+func (v list) plain() string { return strings.Join(*v.p, ",") }
 
 func (v list) literal() string {
 	quoted := make([]string, len(*v.p))

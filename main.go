@@ -1,0 +1,116 @@
+// Command kahuna is a coordination server: locks, versioned keys, sequences and transactions, replicated by Raft, spoken to
+// in the Redis protocol. `kahuna server` runs it; `kahuna help` lists the other commands.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v2"
+
+	"kahuna/version"
+)
+
+func main() {
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
+	p := program{out: os.Stdout, log: os.Stderr, environ: os.Environ(), open: openNode, exit: os.Exit}
+	os.Exit(p.run(context.Background(), os.Args))
+}
+
+// program is the process as its commands see it, so that tests can run it as another.
+type program struct {
+	out     io.Writer // for what was asked for
+	log     io.Writer // for errors and log lines
+	environ []string
+	open    opener
+	exit    func(code int) // ends the process at once
+}
+
+// run runs one command line and returns the process's exit code.
+func (p program) run(ctx context.Context, args []string) int {
+	err := p.app().RunContext(ctx, args)
+	if err != nil {
+		fmt.Fprintf(p.log, "kahuna: %v\n", err)
+	}
+	return exitCode(err)
+}
+
+func (p program) app() *cli.App {
+	return &cli.App{
+		Name:           "kahuna",
+		Usage:          "a coordination server: locks, keys, sequences and transactions in the Redis protocol",
+		HideVersion:    true,
+		Writer:         p.out,
+		ErrWriter:      p.log,
+		ExitErrHandler: func(*cli.Context, error) {}, // run does it
+		OnUsageError:   usageError,
+		Action:         noCommand,
+		Commands:       []*cli.Command{p.serverCommand(), p.pingCommand(), p.versionCommand()},
+	}
+}
+
+// noCommand is what happens without a command, or with one that there is not.
+func noCommand(c *cli.Context) error {
+	if c.Args().Present() {
+		return usage(fmt.Errorf("there is no command %q; see kahuna help", c.Args().First()))
+	}
+	return cli.ShowAppHelp(c)
+}
+
+func (p program) versionCommand() *cli.Command {
+	return &cli.Command{
+		Name:         "version",
+		Usage:        "print which build this is",
+		OnUsageError: usageError,
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(p.out, version.Get())
+			return err
+		},
+	}
+}
+
+func noArguments(c *cli.Context) error {
+	if c.Args().Present() {
+		return usage(fmt.Errorf("%q is one argument too many; see kahuna %s --help", c.Args().First(), c.Command.Name))
+	}
+	return nil
+}
+
+func usageError(_ *cli.Context, err error, _ bool) error { return usage(err) }
+
+// Exit codes, after sysexits.h where that has one.
+const (
+	exitFault       = 1  // the server stopped because of a fault
+	exitUsage       = 64 // the command line is wrong
+	exitUnavailable = 69 // ping: no server answers
+	exitBusy        = 75 // another process has the data directory or a port
+	exitSetting     = 78 // a setting is wrong
+)
+
+// failure is an error that has an exit code of its own.
+type failure struct {
+	code int
+	err  error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func usage(err error) error { return &failure{exitUsage, err} }
+
+func exitCode(err error) int {
+	if err == nil {
+		return 0
+	}
+	if f := (*failure)(nil); errors.As(err, &f) {
+		return f.code
+	}
+	return exitFault
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"kahuna/config"
+)
+
+// service serves the client connections of one listener.
+type service interface {
+	// Serve answers on l, which it owns, until Shutdown, and then returns nil.
+	Serve(l net.Listener) error
+	// Shutdown stops accepting at once, lets running commands end, but not longer than ctx, and closes all connections.
+	Shutdown(ctx context.Context) error
+}
+
+// node is what the program needs of the node that it runs.
+type node interface {
+	// Ready tells why commands can't be served, nil when they can. Joined errors are separate reasons. It never waits.
+	Ready() error
+	// Failed gets the fault that ended the node, if one does. It is never closed.
+	Failed() <-chan error
+	Collectors() []prometheus.Collector
+	// Clients serves the listener `listen`, ClusterClients `cluster-listen`.
+	Clients() service
+	ClusterClients() service
+	// Close stops and joins everything and makes the store durable. The services were shut down before.
+	Close() error
+}
+
+// opener opens the node of cfg.DataDir, which is locked for this process. The node owns ports.peer; the other listeners it
+// may ask for their addresses only. When ctx ends it gives up. After an error nothing of it runs.
+type opener func(ctx context.Context, cfg *config.Config, ports *ports, log zerolog.Logger) (node, error)
+
+// openNode is THE PLACE where the node and the handler of commands are constructed: it turns settings into the options of
+// packages cluster, commands and server, and fits what they give to the interfaces above.
+func openNode(_ context.Context, _ *config.Config, _ *ports, _ zerolog.Logger) (node, error) {
+	return nil, errors.New("this build has no node")
+}
