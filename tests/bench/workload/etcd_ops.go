@@ -1,0 +1,105 @@
+package workload
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+var errLost = errors.New("the comparison failed, but nobody else writes this key")
+
+func (d *etcdDriver) set(w *etcdWorker, rng *rand.Rand) func() error {
+	value := newValue(rng, nil)
+	return func() error {
+		key := d.keys[rng.IntN(len(d.keys))]
+		copy(value, key)
+		_, err := w.client.Put(w.ctx, key, string(value))
+		return err
+	}
+}
+
+func (d *etcdDriver) get(w *etcdWorker, rng *rand.Rand) func() error {
+	return func() error {
+		key := d.keys[rng.IntN(len(d.keys))]
+		res, err := w.client.Get(w.ctx, key)
+		if err != nil {
+			return err
+		}
+		if len(res.Kvs) != 1 || !rightValue(res.Kvs[0].Value, []byte(key)) {
+			return fmt.Errorf("a read of %s answered %v", key, res.Kvs)
+		}
+		return nil
+	}
+}
+
+// cas writes the worker's key if its revision is still the one of the last write.
+func (w *etcdWorker) cas(n int) (func() error, error) {
+	key := casKey(n)
+	value := string(newValue(newRand(n), []byte(key)))
+	put, err := w.client.Put(w.ctx, key, value)
+	if err != nil {
+		return nil, err
+	}
+	revision := put.Header.Revision
+	return func() error {
+		res, err := w.client.Txn(w.ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", revision)).
+			Then(clientv3.OpPut(key, value)).Commit()
+		if err != nil {
+			return err
+		}
+		if !res.Succeeded {
+			return errLost
+		}
+		revision = res.Header.Revision
+		return nil
+	}, nil
+}
+
+// sequence takes the next number by compare-and-set, again and again until nobody was faster: etcd has no counter.
+func (w *etcdWorker) sequence() func() error {
+	const key = "sequence"
+	var revision, last int64
+	return func() error {
+		for {
+			res, err := w.client.Txn(w.ctx).If(clientv3.Compare(clientv3.ModRevision(key), "=", revision)).
+				Then(clientv3.OpPut(key, strconv.FormatInt(last+1, 10))).Else(clientv3.OpGet(key)).Commit()
+			if err != nil {
+				return err
+			}
+			if res.Succeeded {
+				revision, last = res.Header.Revision, last+1
+				return nil
+			}
+			kvs := res.Responses[0].GetResponseRange().Kvs
+			if len(kvs) != 1 {
+				return errLost
+			}
+			now, err := strconv.ParseInt(string(kvs[0].Value), 10, 64)
+			if err != nil || now <= last {
+				return fmt.Errorf("the sequence stands at %q after %d", kvs[0].Value, last)
+			}
+			revision, last = kvs[0].ModRevision, now
+		}
+	}
+}
+
+// txn writes two keys of the worker in one transaction. etcd has no slots: both kinds are the same to it.
+func (w *etcdWorker) txn(kind Kind, n int) func() error {
+	value := string(newValue(newRand(n), nil))
+	var ops [][]clientv3.Op
+	for _, p := range pairs(kind, n) {
+		ops = append(ops, []clientv3.Op{clientv3.OpPut(string(p[0]), value), clientv3.OpPut(string(p[1]), value)})
+	}
+	next := 0
+	return func() error {
+		next++
+		res, err := w.client.Txn(w.ctx).Then(ops[next%len(ops)]...).Commit()
+		if err == nil && !res.Succeeded {
+			return errLost
+		}
+		return err
+	}
+}

@@ -1,0 +1,121 @@
+package workload
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"kahuna/tests/bench/load"
+	"kahuna/tests/bench/resp"
+)
+
+const (
+	setUpTimeout    = 10 * time.Second
+	preparePipeline = 100
+	lockTTLMs       = "30000"
+)
+
+// respDriver drives a server that speaks the Redis protocol. What Redis and Kahuna share is sent the same way to both.
+type respDriver struct {
+	addr    string
+	dialect dialect
+	keys    [][]byte
+}
+
+// dialect makes the workers for what the two servers offer in different commands.
+type dialect interface {
+	cas(c *resp.Conn, worker int) (load.Worker, error)
+	lock(c *resp.Conn, worker int) (load.Worker, error)
+	sequence(c *resp.Conn) load.Worker
+}
+
+func newRESPDriver(addr string, d dialect) *respDriver {
+	return &respDriver{addr: addr, dialect: d, keys: dataKeys()}
+}
+
+func (d *respDriver) Supports(Workload) bool { return true }
+
+func (d *respDriver) Close() error { return nil }
+
+func (d *respDriver) Prepare(ctx context.Context) error {
+	c, err := d.dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	rng := newRand(0)
+	for at := 0; at < len(d.keys); at += preparePipeline {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		batch := d.keys[at:min(at+preparePipeline, len(d.keys))]
+		for _, key := range batch {
+			c.Append([]byte("SET"), key, newValue(rng, key))
+		}
+		if err := flushOK(c, len(batch)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flushOK sends what is appended and expects n times OK.
+func flushOK(c *resp.Conn, n int) error {
+	if err := c.Flush(); err != nil {
+		return err
+	}
+	var r resp.Reply
+	for range n {
+		if err := c.Read(&r); err != nil {
+			return err
+		}
+		if !r.IsOK() {
+			return fmt.Errorf("SET answered %s", &r)
+		}
+	}
+	return nil
+}
+
+// dial connects, with a deadline that bounds the set-up.
+func (d *respDriver) dial() (*resp.Conn, error) {
+	c, err := resp.Dial(d.addr)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.SetDeadline(time.Now().Add(setUpTimeout))
+}
+
+func (d *respDriver) Worker(_ context.Context, w Workload, n int) (load.Worker, error) {
+	c, err := d.dial()
+	if err != nil {
+		return nil, err
+	}
+	worker, err := d.newWorker(c, w, n)
+	if err == nil {
+		err = c.SetDeadline(time.Time{}) // from here the run closes the connection when its time is over
+	}
+	if err != nil {
+		_ = c.Close() // the first error says more
+		return nil, err
+	}
+	return worker, nil
+}
+
+func (d *respDriver) newWorker(c *resp.Conn, w Workload, n int) (load.Worker, error) {
+	rng := newRand(n)
+	switch w.Kind {
+	case Set:
+		return &setWorker{client: client{Conn: c}, rng: rng, keys: d.keys, value: newValue(rng, nil), pipeline: w.Pipeline}, nil
+	case Get:
+		return &getWorker{client: client{Conn: c}, rng: rng, keys: d.keys, asked: make([][]byte, w.Pipeline)}, nil
+	case CAS:
+		return d.dialect.cas(c, n)
+	case Lock:
+		return d.dialect.lock(c, n)
+	case Sequence:
+		return d.dialect.sequence(c), nil
+	case TxnOneSlot, TxnTwoSlots:
+		return &txnWorker{client: client{Conn: c}, pairs: pairs(w.Kind, n), value: newValue(rng, nil)}, nil
+	}
+	return nil, fmt.Errorf("no such workload: %s", w.ID)
+}
