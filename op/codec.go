@@ -302,7 +302,6 @@ func (w *wire) write(o *Write) {
 	w.bool(&o.Deleted)
 	w.bool(&o.NoRev)
 	w.time(&o.ExpireAt)
-	w.uint(&o.Rev)
 	w.bool(&o.KeepRev)
 }
 

@@ -362,7 +362,6 @@ type Write struct {
 	Deleted  bool
 	NoRev    bool
 	ExpireAt Timestamp
-	Rev      uint64
 	KeepRev  bool // only the expiry changed
 }
 

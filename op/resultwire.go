@@ -101,3 +101,22 @@ func decodeOne[T any](b []byte, fields func(*wire, *T)) (v T, err error) {
 	}
 	return v, nil
 }
+
+// AppendWrite appends the stored form of an intent's home name and write.
+func AppendWrite(dst []byte, home Name, v *Write) []byte {
+	w := wire{b: dst}
+	w.name(&home)
+	w.write(v)
+	return w.b
+}
+
+// DecodeWrite reads it.
+func DecodeWrite(b []byte) (home Name, v Write, err error) {
+	w := wire{b: b, dec: true}
+	w.name(&home)
+	w.write(&v)
+	if w.err != nil || len(w.b) > 0 {
+		return home, v, ErrMalformed
+	}
+	return home, v, nil
+}

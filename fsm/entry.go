@@ -1,0 +1,102 @@
+package fsm
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"kahuna/op"
+)
+
+const entryFormat = 1
+
+// ErrEntry says that a log entry can't be read. The group stops: to skip it would be to diverge.
+var ErrEntry = errors.New("fsm: a log entry can't be read")
+
+// Unit is a run of operations that belong together: those of one connection. They are judged in order; when one bounces, so
+// do the ones after it.
+type Unit []op.Op
+
+// Entry is what one log entry holds. Term is the one in which its timestamps were checked: in a log of another term it is a
+// no-op. First is the timestamp of the first operation; each one after it has the next.
+type Entry struct {
+	Term  uint64
+	First op.Timestamp
+	Units []Unit
+}
+
+// AppendEntry appends the binary form of an entry.
+func AppendEntry(dst []byte, e *Entry) []byte {
+	dst = AppendHeader(dst, e.Term, e.First, len(e.Units))
+	for _, u := range e.Units {
+		dst = AppendUnit(dst, u)
+	}
+	return dst
+}
+
+// AppendHeader and AppendUnit append the parts of an entry, for those who have the units encoded already.
+func AppendHeader(dst []byte, term uint64, first op.Timestamp, units int) []byte {
+	dst = append(dst, entryFormat)
+	dst = binary.AppendUvarint(dst, term)
+	dst = binary.AppendUvarint(dst, uint64(first))
+	return binary.AppendUvarint(dst, uint64(units))
+}
+
+// AppendUnit appends the binary form of a unit.
+func AppendUnit(dst []byte, u Unit) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(u)))
+	for _, o := range u {
+		dst = op.Append(dst, o)
+	}
+	return dst
+}
+
+// DecodeEntry reads an entry. What it returns points into b.
+func DecodeEntry(b []byte) (e Entry, err error) {
+	if len(b) == 0 || b[0] != entryFormat {
+		return e, ErrEntry
+	}
+	b = b[1:]
+	var first, units uint64
+	if e.Term, b, err = uvarint(b); err != nil {
+		return e, err
+	}
+	if first, b, err = uvarint(b); err != nil {
+		return e, err
+	}
+	if units, b, err = uvarint(b); err != nil || units > uint64(len(b)) {
+		return e, ErrEntry
+	}
+	e.First = op.Timestamp(first)
+	e.Units = make([]Unit, units)
+	for i := range e.Units {
+		if e.Units[i], b, err = decodeUnit(b); err != nil {
+			return e, err
+		}
+	}
+	if len(b) > 0 {
+		return e, ErrEntry
+	}
+	return e, nil
+}
+
+func decodeUnit(b []byte) (Unit, []byte, error) {
+	n, b, err := uvarint(b)
+	if err != nil || n > uint64(len(b)) {
+		return nil, nil, ErrEntry
+	}
+	u := make(Unit, n)
+	for i := range u {
+		if u[i], b, err = op.Decode(b); err != nil {
+			return nil, nil, ErrEntry
+		}
+	}
+	return u, b, nil
+}
+
+func uvarint(b []byte) (uint64, []byte, error) {
+	v, n := binary.Uvarint(b)
+	if n <= 0 {
+		return 0, nil, ErrEntry
+	}
+	return v, b[n:], nil
+}

@@ -1,0 +1,191 @@
+package fsm
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"kahuna/mvcc"
+	"kahuna/op"
+	"kahuna/storage"
+)
+
+// Meta is the id of the partition that holds what the cluster agrees on about itself.
+const Meta uint32 = 0
+
+// batchBytesMax and batchOpsMax bound how many entries share one storage batch. A batch always takes at least one entry, whose
+// own size the proposer bounds.
+const (
+	batchBytesMax = 1 << 20
+	batchKeysMax  = 4096
+)
+
+// LogEntry is a committed entry of the partition's log.
+type LogEntry struct {
+	Index uint64
+	Term  uint64
+	Data  []byte
+}
+
+// Observer is told, after each batch is in the store, what became of names. It is called on the goroutine that applies and must
+// not wait.
+type Observer func(changes []mvcc.Change)
+
+// Machine is one partition's replica. Apply is for one goroutine; Read and the getters are for any.
+type Machine struct {
+	store    *storage.Store
+	id       uint32
+	state    atomic.Pointer[State]
+	observer atomic.Pointer[Observer]
+
+	work    mvcc.Working
+	changes []mvcc.Change
+	next    State // the state of the batch in the making
+}
+
+// Create makes a partition that owns a range and has applied nothing.
+func Create(store *storage.Store, id uint32, from, to op.Position) error {
+	b := store.NewBatch()
+	defer b.Discard()
+	if _, ok, err := loadState(b, id); err != nil || ok {
+		if ok {
+			return fmt.Errorf("fsm: partition %d exists already", id)
+		}
+		return err
+	}
+	saveState(b, id, &State{Epoch: 1, From: from, To: to})
+	return b.Commit()
+}
+
+// Open opens a partition that was created before.
+func Open(store *storage.Store, id uint32) (*Machine, error) {
+	snap := store.Snapshot()
+	defer snap.Close()
+	s, ok, err := loadState(snap, id)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("fsm: there is no partition %d in the store", id)
+	}
+	m := &Machine{store: store, id: id}
+	m.state.Store(&s)
+	return m, nil
+}
+
+// List gives the ids of the partitions in a store.
+func List(store *storage.Store) (ids []uint32, err error) {
+	snap := store.Snapshot()
+	defer snap.Close()
+	lo, hi := storage.PartitionBounds()
+	err = snap.Scan(lo, hi, false, true, func(key, _ []byte) (bool, error) {
+		id, what, err := storage.ParsePartition(key)
+		if err == nil && what == whatState {
+			ids = append(ids, id)
+		}
+		return err == nil, err
+	})
+	return ids, err
+}
+
+// ID is the partition's number.
+func (m *Machine) ID() uint32 { return m.id }
+
+// State is the partition's record as of the last batch.
+func (m *Machine) State() State { return *m.state.Load() }
+
+// Applied is the index of the last entry whose effects are in the store.
+func (m *Machine) Applied() uint64 { return m.state.Load().Index }
+
+// Observe sets who is told about changes.
+func (m *Machine) Observe(o Observer) { m.observer.Store(&o) }
+
+// Apply applies entries in the order of the log and returns the results of each, by operation. Entries at or below the applied
+// index change nothing and have no results. An error is a fault: nothing of the batch in the making is in the store, and the
+// machine is not to be used any more.
+func (m *Machine) Apply(entries []LogEntry) ([][]op.Result, error) {
+	results := make([][]op.Result, len(entries))
+	for done := 0; done < len(entries); {
+		n, err := m.applyBatch(entries[done:], results[done:])
+		if err != nil {
+			return nil, err
+		}
+		done += n
+	}
+	return results, nil
+}
+
+// applyBatch applies as many entries as fit one storage batch, at least one, and commits them.
+func (m *Machine) applyBatch(entries []LogEntry, results [][]op.Result) (n int, err error) {
+	b := m.store.NewBatch()
+	defer b.Discard()
+	m.next, m.changes = m.State(), m.changes[:0]
+	for n < len(entries) && (n == 0 || b.Bytes() < batchBytesMax && b.Len() < batchKeysMax) {
+		e := entries[n]
+		if e.Index > m.next.Index {
+			if results[n], err = m.applyEntry(b, e); err != nil {
+				return 0, fmt.Errorf("partition %d, entry %d: %w", m.id, e.Index, err)
+			}
+			m.next.Index, m.next.Term = e.Index, e.Term
+		}
+		n++
+	}
+	saveState(b, m.id, &m.next)
+	if err := b.Commit(); err != nil {
+		return 0, err
+	}
+	published := m.next
+	m.state.Store(&published)
+	m.tell()
+	return n, nil
+}
+
+func (m *Machine) tell() {
+	if o := m.observer.Load(); o != nil && len(m.changes) > 0 {
+		(*o)(m.changes)
+	}
+	clear(m.changes)
+}
+
+func (m *Machine) applyEntry(b *storage.Batch, le LogEntry) ([]op.Result, error) {
+	e, err := DecodeEntry(le.Data)
+	if err != nil {
+		return nil, err
+	}
+	var total int
+	for _, u := range e.Units {
+		total += len(u)
+	}
+	results := make([]op.Result, 0, total)
+	ts := e.First
+	for _, u := range e.Units {
+		bounced := e.Term != le.Term
+		for _, o := range u {
+			r := op.Result{Status: op.Again}
+			if !bounced {
+				if r, err = m.run(b, o, ts); err != nil {
+					return nil, err
+				}
+				bounced = r.Status.Bounce()
+			}
+			results = append(results, r)
+			ts++
+		}
+	}
+	if e.Term == le.Term && total > 0 {
+		m.next.Last = max(m.next.Last, ts-1)
+	}
+	return results, nil
+}
+
+// note counts a change and keeps it for the observer.
+func (m *Machine) note(c mvcc.Change) {
+	if int(c.Name.Space) < spaces {
+		if c.WasLive {
+			m.next.Live[c.Name.Space]--
+		}
+		if !c.Record.Deleted {
+			m.next.Live[c.Name.Space]++
+		}
+	}
+	m.changes = append(m.changes, c)
+}

@@ -1,0 +1,49 @@
+package fsm
+
+import "kahuna/op"
+
+// owns tells whether all that an operation is about lies in the partition's range. The meta group owns no names.
+func (m *Machine) owns(s *State, o op.Op) bool {
+	switch o := o.(type) {
+	case *op.ClockBound, *op.InitCluster, *op.RangeMap:
+		return m.id == Meta
+	default:
+		return m.id != Meta && ownsAll(s, o)
+	}
+}
+
+func ownsAll(s *State, o op.Op) bool {
+	switch o := o.(type) {
+	case *op.Multi:
+		return every(o.Ops, func(sub op.Op) bool { return ownsAll(s, sub) }) &&
+			every(o.Watches, func(w op.Seen) bool { return s.Owns(w.Name.Key) })
+	case *op.Prewrite:
+		return (!o.AtHome || s.Owns(o.Home.Key)) && every(o.Writes, func(w op.Write) bool { return s.Owns(w.Name.Key) })
+	case *op.Resolve:
+		return every(o.Names, func(n op.Name) bool { return s.Owns(n.Key) })
+	case *op.Check:
+		return every(o.Reads, func(r op.Seen) bool { return s.Owns(r.Name.Key) }) &&
+			every(o.Scans, func(r op.ScanSeen) bool { return s.covers(r.From, r.To) })
+	case *op.Scan:
+		return s.covers(o.From, o.To)
+	case *op.Count:
+		return s.covers(o.From, o.To)
+	case *op.DeleteRange:
+		return s.covers(o.From, o.To)
+	}
+	return s.Owns(o.Target().Key)
+}
+
+// covers tells whether a range lies within the partition's.
+func (s *State) covers(from, to op.Position) bool {
+	return Compare(from, s.From) >= 0 && (IsEnd(s.To) || !IsEnd(to) && Compare(to, s.To) <= 0)
+}
+
+func every[T any](s []T, ok func(T) bool) bool {
+	for _, v := range s {
+		if !ok(v) {
+			return false
+		}
+	}
+	return true
+}

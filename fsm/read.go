@@ -1,0 +1,90 @@
+package fsm
+
+import (
+	"kahuna/mvcc"
+	"kahuna/op"
+	"kahuna/txn"
+)
+
+// Read runs a read-only operation on the partition's state at a timestamp (mvcc.Latest: what is current), in a storage
+// snapshot that is known to hold all of it. mvcc.ErrNeedsTime asks for the same read at a fresh timestamp.
+func (m *Machine) Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, error) {
+	if !m.owns(m.state.Load(), o) {
+		return op.Result{Status: op.Moved}, nil
+	}
+	res, err := Read(r, at, o)
+	return outcome(res, err)
+}
+
+// Read runs a read-only operation, wherever its names lie.
+func Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, error) {
+	v := mvcc.NewAt(r, at)
+	switch o := o.(type) {
+	case *op.Get:
+		if o.AtRev > 0 {
+			return getRevision(v, o)
+		}
+	case *op.History:
+		return history(v, o)
+	case *op.Version:
+		seen, err := v.Seen(o.Name)
+		return op.Result{TS: seen.TS, Found: seen.Live}, err
+	case *op.Scan:
+		if o.ByName {
+			return scanByName(v, r, o)
+		}
+		return scan(v, o)
+	case *op.Count:
+		return count(v, o)
+	case *op.Check:
+		return txn.Check(r, o)
+	case *op.RangeMap:
+		value, found, err := loadMeta(r, metaMap)
+		return op.Result{Found: found, Value: value}, err
+	}
+	return runOn(v, o)
+}
+
+func getRevision(v *mvcc.At, o *op.Get) (res op.Result, err error) {
+	lost := false
+	err = v.Versions(op.Key(o.Key), func(r mvcc.Record, gone bool) (bool, error) {
+		if r.Rev > o.AtRev {
+			return true, nil
+		}
+		if r.Rev == o.AtRev && !r.Deleted {
+			lost = gone
+			res = op.Result{Found: !gone, Value: r.Value, Rev: r.Rev, TS: r.TS, ExpireAt: r.ExpireAt}
+		}
+		return false, nil
+	})
+	if err == nil && lost {
+		return op.Result{Status: op.Collected}, nil
+	}
+	res.Value = clip(res.Value)
+	return res, err
+}
+
+// history lists revisions, newest first. Of several versions of one revision, which differ in the expiry, the newest stands.
+func history(v *mvcc.At, o *op.History) (res op.Result, err error) {
+	var last uint64
+	err = v.Versions(op.Key(o.Key), func(r mvcc.Record, gone bool) (bool, error) {
+		if len(res.Items) > 0 && r.Rev == last {
+			return true, nil
+		}
+		if len(res.Items) == int(o.Limit) {
+			return false, nil
+		}
+		last = r.Rev
+		res.Items = append(res.Items, op.Item{Value: clip(r.Value), Rev: r.Rev, TS: r.TS, ExpireAt: r.ExpireAt,
+			Deleted: r.Deleted, Lost: gone})
+		return true, nil
+	})
+	return res, err
+}
+
+// clip copies bytes that are only borrowed.
+func clip(b []byte) []byte { return append([]byte(nil), b...) }
+
+func clone(n op.Name) op.Name {
+	return op.Name{Space: n.Space, Key: clip(n.Key), Sub: clip(n.Sub)}
+}

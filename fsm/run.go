@@ -1,0 +1,150 @@
+package fsm
+
+import (
+	"errors"
+
+	"kahuna/keys"
+	"kahuna/locks"
+	"kahuna/mvcc"
+	"kahuna/op"
+	"kahuna/sequencer"
+	"kahuna/storage"
+	"kahuna/txn"
+)
+
+// run judges one operation of the log at a timestamp.
+func (m *Machine) run(b *storage.Batch, o op.Op, ts op.Timestamp) (op.Result, error) {
+	if !m.owns(&m.next, o) {
+		return op.Result{Status: op.Moved}, nil
+	}
+	r, err := m.judge(b, o, ts)
+	return outcome(r, err)
+}
+
+// outcome turns the errors that say how an operation ended to its result; what remains is a fault.
+func outcome(r op.Result, err error) (op.Result, error) {
+	var intent *mvcc.IntentError
+	switch {
+	case err == nil:
+		return r, nil
+	case errors.As(err, &intent):
+		return op.Result{Status: op.Blocked, Intent: &intent.Intent}, nil
+	case errors.Is(err, mvcc.ErrOrder):
+		return op.Result{Status: op.Again}, nil
+	case errors.Is(err, mvcc.ErrCollected):
+		return op.Result{Status: op.Collected}, nil
+	}
+	return op.Result{}, err
+}
+
+func (m *Machine) judge(b *storage.Batch, o op.Op, ts op.Timestamp) (op.Result, error) {
+	w := mvcc.Writer{Batch: b, Notify: m.note}
+	switch o := o.(type) {
+	case *op.Multi:
+		return m.multi(w, o, ts)
+	case *op.Prewrite:
+		return txn.Prewrite(w, ts, o)
+	case *op.Decide:
+		return txn.Decide(b, ts, o)
+	case *op.Settle:
+		return txn.Settle(b, ts, o)
+	case *op.Resolve:
+		return txn.Resolve(w, o)
+	case *op.Forget:
+		return txn.Forget(b, o)
+	case *op.DeleteRange:
+		return m.deleteRange(w, o, ts)
+	case *op.Sweep:
+		return m.sweep(w, o, ts)
+	case *op.ClockBound:
+		return clockBound(b, o)
+	case *op.InitCluster:
+		return initCluster(b, o)
+	}
+	if o.ReadOnly() {
+		return Read(b, ts, o)
+	}
+	m.work.Reset(b, ts)
+	r, err := runOn(&m.work, o)
+	if err != nil {
+		return r, err
+	}
+	return r, m.work.Flush(w)
+}
+
+// runOn runs an operation on keys, locks or sequences against a View.
+func runOn(v mvcc.View, o op.Op) (op.Result, error) {
+	if r, ok, err := keys.Run(v, o); ok {
+		return r, err
+	}
+	if r, ok, err := locks.Run(v, o); ok {
+		return r, err
+	}
+	if r, ok, err := sequencer.Run(v, o); ok {
+		return r, err
+	}
+	return op.Result{}, ErrEntry
+}
+
+// RunOn is runOn for transactions, whose View is their working set.
+func RunOn(v mvcc.View, o op.Op) (op.Result, error) { return outcome(runOn(v, o)) }
+
+// multi runs operations at one timestamp, as one: what they write becomes one version of each name.
+func (m *Machine) multi(w mvcc.Writer, o *op.Multi, ts op.Timestamp) (op.Result, error) {
+	m.work.Reset(w.Batch, ts)
+	for _, seen := range o.Watches {
+		is, err := m.work.Seen(seen.Name)
+		if err != nil {
+			return op.Result{}, err
+		}
+		if is.TS != seen.TS || is.Live != seen.Live {
+			return op.Result{}, nil
+		}
+	}
+	res := op.Result{Done: true, Sub: make([]op.Result, len(o.Ops))}
+	for i, sub := range o.Ops {
+		r, err := runOn(&m.work, sub)
+		if errors.Is(err, mvcc.ErrCollected) {
+			r, err = op.Result{Status: op.Collected}, nil
+		}
+		if err != nil {
+			return op.Result{}, err
+		}
+		res.Sub[i] = r
+	}
+	return res, m.work.Flush(w)
+}
+
+// sweep deletes a version that is past its expiry.
+func (m *Machine) sweep(w mvcc.Writer, o *op.Sweep, ts op.Timestamp) (op.Result, error) {
+	m.work.Reset(w.Batch, ts)
+	done, err := m.work.Sweep(o.Name, o.TS)
+	if err != nil || !done {
+		return op.Result{}, err
+	}
+	return op.Result{Done: true}, m.work.Flush(w)
+}
+
+// deleteRange deletes the first keys of a range.
+func (m *Machine) deleteRange(w mvcc.Writer, o *op.DeleteRange, ts op.Timestamp) (op.Result, error) {
+	m.work.Reset(w.Batch, ts)
+	var res op.Result
+	err := mvcc.NewAt(w.Batch, ts).Scan(o.Space, o.From, o.To, func(n op.Name, r mvcc.Record) (bool, error) {
+		if r.TS > o.UpTo {
+			return true, nil
+		}
+		n = clone(n)
+		if res.Int == int64(o.Limit) {
+			res.Next = &op.Position{Slot: n.Slot(), Name: n.Key}
+			return false, nil
+		}
+		res.Int++
+		_, err := m.work.Delete(n)
+		return true, err
+	})
+	if err != nil {
+		return op.Result{}, err
+	}
+	res.Done = true
+	return res, m.work.Flush(w)
+}

@@ -1,0 +1,170 @@
+package fsm
+
+import (
+	"bytes"
+	"container/heap"
+
+	"kahuna/glob"
+	"kahuna/mvcc"
+	"kahuna/op"
+	"kahuna/storage"
+)
+
+// scan lists names in the order of slots. Next is the position of the first one that did not fit.
+func scan(v *mvcc.At, o *op.Scan) (res op.Result, err error) {
+	size := 0
+	err = v.Scan(o.Space, o.From, o.To, func(n op.Name, r mvcc.Record) (bool, error) {
+		if len(res.Items) >= int(o.Limit) || o.MaxBytes > 0 && size >= int(o.MaxBytes) {
+			res.Next = &op.Position{Slot: n.Slot(), Name: clip(n.Key)}
+			return false, nil
+		}
+		if wanted(o, n.Key) {
+			it := item(o, n.Key, r)
+			size += len(it.Key) + len(it.Value)
+			res.Items = append(res.Items, it)
+		}
+		return true, nil
+	})
+	res.Done = true
+	return res, err
+}
+
+func wanted(o *op.Scan, key []byte) bool {
+	return bytes.HasPrefix(key, o.Prefix) && (len(o.Match) == 0 || glob.Match(o.Match, key))
+}
+
+func item(o *op.Scan, key []byte, r mvcc.Record) op.Item {
+	it := op.Item{Key: clip(key), Rev: r.Rev, TS: r.TS, ExpireAt: r.ExpireAt}
+	if o.Values {
+		it.Value = clip(r.Value)
+	}
+	return it
+}
+
+// scanByName lists the first names of all slots of the range in the order of names. The store orders by slot first, so it goes
+// from slot to slot, in each straight to the first name of interest, and keeps the smallest ones.
+func scanByName(v *mvcc.At, r mvcc.Reader, o *op.Scan) (op.Result, error) {
+	page := &page{limit: int(o.Limit)}
+	pos, ok, err := nextSlot(r, o, o.From)
+	for ok && err == nil {
+		if err = scanSlot(v, o, pos, page); err != nil {
+			break
+		}
+		if pos.Slot == op.Slots-1 {
+			break
+		}
+		pos, ok, err = nextSlot(r, o, op.Position{Slot: pos.Slot + 1})
+	}
+	if err != nil {
+		return op.Result{}, err
+	}
+	return page.result(o), nil
+}
+
+// nextSlot finds the first slot at or after a position that has any name in the range.
+func nextSlot(r mvcc.Reader, o *op.Scan, from op.Position) (pos op.Position, ok bool, err error) {
+	lo, hi := storage.Bounds(storage.KindCurrent, o.Space, from, o.To)
+	err = r.Scan(lo, hi, false, true, func(key, _ []byte) (bool, error) {
+		n, err := storage.ParseCurrent(key)
+		if err != nil {
+			return false, err
+		}
+		if pos, ok = (op.Position{Slot: n.Slot()}), true; pos.Slot == from.Slot {
+			pos.Name = from.Name
+		}
+		return false, nil
+	})
+	return pos, ok, err
+}
+
+// scanSlot adds the names of one slot, from the first of interest on, until one is past the page.
+func scanSlot(v *mvcc.At, o *op.Scan, at op.Position, p *page) error {
+	start := at.Name
+	for _, s := range [][]byte{o.Start, o.Prefix} {
+		if bytes.Compare(s, start) > 0 {
+			start = s
+		}
+	}
+	lo, _ := storage.Bounds(storage.KindCurrent, o.Space, op.Position{Slot: at.Slot, Name: start}, op.Position{})
+	_, hi := storage.Bounds(storage.KindCurrent, o.Space, op.Position{}, slotEnd(at.Slot, o.To))
+	return v.ScanKeys(lo, hi, func(n op.Name, rec mvcc.Record) (bool, error) {
+		if o.After && bytes.Equal(n.Key, o.Start) {
+			return true, nil
+		}
+		if len(o.End) > 0 && bytes.Compare(n.Key, o.End) >= 0 || !bytes.HasPrefix(n.Key, o.Prefix) || p.past(n.Key) {
+			return false, nil
+		}
+		if len(o.Match) == 0 || glob.Match(o.Match, n.Key) {
+			p.add(item(o, n.Key, rec))
+		}
+		return true, nil
+	})
+}
+
+// slotEnd is where a slot ends, or the range if that is first.
+func slotEnd(slot uint16, to op.Position) op.Position {
+	end := op.Position{Slot: slot + 1}
+	if slot == op.Slots-1 {
+		end = op.Position{}
+	}
+	if !IsEnd(to) && (IsEnd(end) || Compare(to, end) < 0) {
+		return to
+	}
+	return end
+}
+
+// page keeps the limit+1 smallest names: a heap with the largest on top.
+type page struct {
+	items []op.Item
+	limit int
+}
+
+func (p *page) Len() int           { return len(p.items) }
+func (p *page) Less(i, j int) bool { return bytes.Compare(p.items[i].Key, p.items[j].Key) > 0 }
+func (p *page) Swap(i, j int)      { p.items[i], p.items[j] = p.items[j], p.items[i] }
+func (p *page) Push(x any)         { p.items = append(p.items, x.(op.Item)) }
+func (p *page) Pop() any {
+	last := p.items[len(p.items)-1]
+	p.items = p.items[:len(p.items)-1]
+	return last
+}
+
+// past tells whether a name is larger than all of a page that is full.
+func (p *page) past(key []byte) bool {
+	return len(p.items) > p.limit && bytes.Compare(key, p.items[0].Key) > 0
+}
+
+func (p *page) add(it op.Item) {
+	heap.Push(p, it)
+	if len(p.items) > p.limit+1 {
+		heap.Pop(p)
+	}
+}
+
+// result is the page in order. Next is set when there is more: its Name is the last one of the page.
+func (p *page) result(o *op.Scan) op.Result {
+	sorted := make([]op.Item, len(p.items))
+	for i := len(sorted) - 1; i >= 0; i-- {
+		sorted[i] = heap.Pop(p).(op.Item)
+	}
+	res := op.Result{Done: true, Items: sorted}
+	size := 0
+	for i := range sorted {
+		if i == p.limit || o.MaxBytes > 0 && i > 0 && size >= int(o.MaxBytes) {
+			res.Items = sorted[:i]
+			res.Next = &op.Position{Name: sorted[i-1].Key}
+			break
+		}
+		size += len(sorted[i].Key) + len(sorted[i].Value)
+	}
+	return res
+}
+
+// count counts live names.
+func count(v *mvcc.At, o *op.Count) (res op.Result, err error) {
+	err = v.Scan(o.Space, o.From, o.To, func(op.Name, mvcc.Record) (bool, error) {
+		res.Int++
+		return true, nil
+	})
+	return res, err
+}

@@ -1,0 +1,133 @@
+package fsm
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"kahuna/mvcc"
+	"kahuna/op"
+	"kahuna/storage"
+)
+
+const stateFormat = 1
+
+// spaces is how many name spaces are counted: op.SpaceKey to op.SpaceIdem.
+const spaces = int(op.SpaceIdem) + 1
+
+// State is a partition's own record. It is written in the same batch as what it tells about.
+type State struct {
+	Index uint64 // applied: everything up to here is in the store, nothing after it
+	Term  uint64 // of that entry
+	Epoch uint64 // raised when the range changes
+	From  op.Position
+	To    op.Position // the zero Position: no bound
+	Last  op.Timestamp
+	Live  [spaces]int64 // names that are not deleted, by space; expired ones count until they are swept
+}
+
+// Owns tells whether a name lies in the partition's range.
+func (s *State) Owns(key []byte) bool {
+	p := op.Position{Slot: op.Slot(key), Name: key}
+	return Compare(p, s.From) >= 0 && (IsEnd(s.To) || Compare(p, s.To) < 0)
+}
+
+// Compare orders positions by slot, then name.
+func Compare(a, b op.Position) int {
+	if a.Slot != b.Slot {
+		return int(a.Slot) - int(b.Slot)
+	}
+	return bytes.Compare(a.Name, b.Name)
+}
+
+// IsEnd tells whether a position, as the upper end of a range, means "no bound".
+func IsEnd(p op.Position) bool { return p.Slot == 0 && len(p.Name) == 0 }
+
+func (s *State) encode() []byte {
+	b := []byte{stateFormat}
+	for _, v := range []uint64{s.Index, s.Term, s.Epoch, uint64(s.Last)} {
+		b = binary.AppendUvarint(b, v)
+	}
+	for _, p := range []op.Position{s.From, s.To} {
+		b = binary.AppendUvarint(b, uint64(p.Slot))
+		b = binary.AppendUvarint(b, uint64(len(p.Name)))
+		b = append(b, p.Name...)
+	}
+	for _, n := range s.Live {
+		b = binary.AppendVarint(b, n)
+	}
+	return b
+}
+
+func decodeState(b []byte) (s State, err error) {
+	if len(b) == 0 || b[0] != stateFormat {
+		return s, mvcc.ErrDamaged
+	}
+	r := stateReader{b: bytes.Clone(b[1:])}
+	s.Index, s.Term, s.Epoch, s.Last = r.uint(), r.uint(), r.uint(), op.Timestamp(r.uint())
+	s.From, s.To = r.position(), r.position()
+	for i := range s.Live {
+		s.Live[i] = r.int()
+	}
+	if r.bad || len(r.b) > 0 {
+		return s, mvcc.ErrDamaged
+	}
+	return s, nil
+}
+
+type stateReader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *stateReader) uint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *stateReader) int() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *stateReader) position() (p op.Position) {
+	p.Slot = uint16(r.uint())
+	n := r.uint()
+	if n > uint64(len(r.b)) {
+		r.bad = true
+		return p
+	}
+	if n > 0 {
+		p.Name = r.b[:n:n]
+	}
+	r.b = r.b[n:]
+	return p
+}
+
+// What a partition keeps under its own id.
+const (
+	whatState      byte = 1
+	whatInstalling byte = 2 // a snapshot is being installed: the range is not to be trusted
+)
+
+func loadState(r mvcc.Reader, id uint32) (State, bool, error) {
+	b, ok, err := r.Get(storage.AppendPartition(nil, id, whatState))
+	if err != nil || !ok {
+		return State{}, false, err
+	}
+	s, err := decodeState(b)
+	return s, err == nil, err
+}
+
+func saveState(b mvcc.Batch, id uint32, s *State) {
+	b.Set(storage.AppendPartition(nil, id, whatState), s.encode())
+}

@@ -1,0 +1,145 @@
+package mvcc
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"kahuna/op"
+	"kahuna/storage"
+)
+
+// An intent is what a transaction would leave at a name. Its stored form: format, prewrite timestamp, transaction, home
+// name, then the write in op's form.
+type intent struct {
+	op.Intent
+	write op.Write
+}
+
+func (i *intent) encode() []byte {
+	b := []byte{recordFormat}
+	b = binary.BigEndian.AppendUint64(b, uint64(i.Prewritten))
+	b = binary.BigEndian.AppendUint64(b, uint64(i.Txn))
+	return op.AppendWrite(b, i.Home, &i.write)
+}
+
+func decodeIntent(n op.Name, b []byte) (i intent, err error) {
+	if len(b) < 17 || b[0] != recordFormat {
+		return i, ErrDamaged
+	}
+	i.Prewritten = op.Timestamp(binary.BigEndian.Uint64(b[1:]))
+	i.Txn = op.Timestamp(binary.BigEndian.Uint64(b[9:]))
+	i.Name = n
+	if i.Home, i.write, err = op.DecodeWrite(b[17:]); err != nil {
+		return i, ErrDamaged
+	}
+	return i, nil
+}
+
+func loadIntent(r Reader, n op.Name) (intent, error) {
+	b, ok, err := r.Get(storage.AppendIntent(nil, n))
+	if err != nil {
+		return intent{}, err
+	}
+	if !ok {
+		return intent{}, ErrDamaged
+	}
+	return decodeIntent(n, b)
+}
+
+// blocked is the error that an operation of another transaction ends with at a name with an intent.
+func blocked(r Reader, n op.Name) error {
+	i, err := loadIntent(r, n)
+	if err != nil {
+		return err
+	}
+	return &IntentError{Intent: i.Intent}
+}
+
+// ErrConflict says that a transaction can't write or keep what it wanted: somebody wrote after its start.
+var ErrConflict = errors.New("mvcc: a newer version stands in the transaction's way")
+
+// Admit tells whether a transaction may lay its intent at a name: it ends with ErrConflict when a version newer than the
+// transaction's start stands there, and with IntentError when another transaction was first.
+func Admit(r Reader, txn op.TxnID, n op.Name) error {
+	cur, _, err := load(r, n)
+	if err != nil {
+		return err
+	}
+	if cur.intent {
+		was, err := loadIntent(r, n)
+		if err != nil || was.Txn == txn {
+			return err
+		}
+		return &IntentError{Intent: was.Intent}
+	}
+	if cur.TS > txn {
+		return ErrConflict
+	}
+	return nil
+}
+
+// Lay puts an intent that was admitted at its name.
+func (w Writer) Lay(now op.Timestamp, txn op.TxnID, home op.Name, write op.Write) error {
+	cur, _, err := load(w.Batch, write.Name)
+	if err != nil {
+		return err
+	}
+	i := intent{Intent: op.Intent{Txn: txn, Home: home, Prewritten: now}, write: write}
+	w.Batch.Set(storage.AppendIntent(nil, write.Name), i.encode())
+	cur.intent = true
+	w.Batch.Set(storage.AppendCurrent(nil, write.Name), cur.encode(make([]byte, 0, cur.encodedBytes())))
+	return nil
+}
+
+// Resolve ends a transaction's intent at a name: it becomes a version at a timestamp, or is removed. It tells whether there
+// was one; doing it again is a no-op.
+func (w Writer) Resolve(n op.Name, txn op.TxnID, committed bool, at op.Timestamp) (bool, error) {
+	cur, _, err := load(w.Batch, n)
+	if err != nil || !cur.intent {
+		return false, err
+	}
+	i, err := loadIntent(w.Batch, n)
+	if err != nil || i.Txn != txn {
+		return false, err
+	}
+	w.Batch.Delete(storage.AppendIntent(nil, n))
+	cur.intent = false
+	if committed {
+		return true, w.replace(n, cur, true, i.version(cur, at))
+	}
+	if cur.TS == 0 {
+		w.Batch.Delete(storage.AppendCurrent(nil, n))
+		return true, nil
+	}
+	w.Batch.Set(storage.AppendCurrent(nil, n), cur.encode(make([]byte, 0, cur.encodedBytes())))
+	return true, nil
+}
+
+// version is what the intent becomes on top of the current version.
+func (i *intent) version(cur stored, at op.Timestamp) Record {
+	r := Record{TS: at, Rev: cur.Rev + 1, Type: Type(i.write.Type), Deleted: i.write.Deleted, NoRev: i.write.NoRev,
+		ExpireAt: i.write.ExpireAt, Value: i.write.Value}
+	if i.write.KeepRev {
+		r.Rev = cur.Rev
+	}
+	return r
+}
+
+// Unchanged tells whether a name still has the version that a transaction saw, at its commit timestamp. An intent of another
+// transaction, which might commit below that, is an IntentError.
+func Unchanged(r Reader, seen op.Seen, txn op.TxnID) (bool, error) {
+	cur, _, err := load(r, seen.Name)
+	if err != nil {
+		return false, err
+	}
+	if cur.intent {
+		i, err := loadIntent(r, seen.Name)
+		if err != nil {
+			return false, err
+		}
+		if i.Txn != txn {
+			return false, &IntentError{Intent: i.Intent}
+		}
+	}
+	return cur.TS == seen.TS, nil
+}

@@ -1,0 +1,43 @@
+package mvcc
+
+import (
+	"bytes"
+
+	"kahuna/op"
+	"kahuna/storage"
+)
+
+// InRange tells whether a name lies in what a transaction scanned.
+func InRange(s *op.ScanSeen, n op.Name) bool {
+	return bytes.HasPrefix(n.Key, s.Prefix) && bytes.Compare(n.Key, s.Start) >= 0 &&
+		(len(s.End) == 0 || bytes.Compare(n.Key, s.End) < 0)
+}
+
+// UnchangedRange tells whether no name in a range that a transaction scanned has a version newer than its start, deletions
+// included. Another transaction's intent in it is an IntentError.
+func UnchangedRange(r Reader, s *op.ScanSeen, txn op.TxnID) (same bool, err error) {
+	same = true
+	lo, hi := storage.Bounds(storage.KindCurrent, s.Space, s.From, s.To)
+	err = r.Scan(lo, hi, false, false, func(key, value []byte) (bool, error) {
+		n, err := storage.ParseCurrent(key)
+		if err != nil || !InRange(s, n) {
+			return err == nil, err
+		}
+		cur, err := decode(value)
+		if err != nil {
+			return false, err
+		}
+		if cur.intent {
+			i, err := loadIntent(r, n)
+			if err != nil {
+				return false, err
+			}
+			if i.Txn != txn {
+				return false, &IntentError{Intent: i.Intent}
+			}
+		}
+		same = cur.TS <= txn
+		return same, nil
+	})
+	return same, err
+}

@@ -1,0 +1,93 @@
+package mvcc
+
+import (
+	"kahuna/op"
+	"kahuna/storage"
+)
+
+// Batch is where writes go: a storage.Batch.
+type Batch interface {
+	Reader
+	Set(key, value []byte)
+	Delete(key []byte)
+}
+
+// Change tells the state machine what became of a name.
+type Change struct {
+	Name    op.Name
+	Record  Record // the version that is current now; Deleted when the name is gone
+	WasLive bool   // there was a version that was not deleted, expired or not
+}
+
+// Writer puts versions into a batch and tells about each.
+type Writer struct {
+	Batch  Batch
+	Notify func(Change) // may be nil
+}
+
+// replace makes next the current version of a name whose stored record was old (had: there was one). The old version goes to
+// the history.
+func (w Writer) replace(n op.Name, old stored, had bool, next Record) error {
+	if had && old.TS > 0 {
+		w.archive(n, old)
+	}
+	if old.ExpireAt != next.ExpireAt || next.Deleted {
+		w.due(n, old.ExpireAt, next.ExpireAt)
+	}
+	s := stored{Record: next}
+	if n.Space == op.SpaceIdem && next.Deleted {
+		w.Batch.Delete(storage.AppendCurrent(nil, n))
+	} else {
+		if len(next.Value) > inlineBytesMax {
+			w.putChunks(n, next)
+			s.chunks, s.Value = uint64(len(next.Value)), nil
+		}
+		w.Batch.Set(storage.AppendCurrent(nil, n), s.encode(make([]byte, 0, s.encodedBytes())))
+	}
+	if w.Notify != nil {
+		w.Notify(Change{Name: n, Record: next, WasLive: had && old.TS > 0 && !old.Deleted})
+	}
+	return nil
+}
+
+// archive moves a version that is about to be replaced to the history. A version of a space without history, and the value of
+// a NOREV one, goes.
+func (w Writer) archive(n op.Name, old stored) {
+	if n.Space == op.SpaceIdem {
+		w.dropChunks(n, old)
+		return
+	}
+	old.intent = false
+	if old.NoRev && !old.Deleted {
+		w.dropChunks(n, old)
+		old.Value, old.chunks, old.lost = nil, 0, true
+	}
+	w.Batch.Set(storage.AppendHistory(nil, n, old.TS), old.encode(make([]byte, 0, old.encodedBytes())))
+}
+
+func (w Writer) putChunks(n op.Name, r Record) {
+	for i := range chunkCount(uint64(len(r.Value))) {
+		part := r.Value[int(i)*chunkBytes:]
+		part = part[:min(len(part), chunkBytes)]
+		w.Batch.Set(storage.AppendChunk(nil, n, r.TS, i), append([]byte{recordFormat}, part...))
+	}
+}
+
+func (w Writer) dropChunks(n op.Name, old stored) {
+	for i := range chunkCount(old.chunks) {
+		w.Batch.Delete(storage.AppendChunk(nil, n, old.TS, i))
+	}
+}
+
+// due moves a name's place in the list of due times, which the sweeper goes through.
+func (w Writer) due(n op.Name, was, is op.Timestamp) {
+	if was == is {
+		return
+	}
+	if was > 0 {
+		w.Batch.Delete(storage.AppendDue(nil, was, n))
+	}
+	if is > 0 {
+		w.Batch.Set(storage.AppendDue(nil, is, n), []byte{recordFormat})
+	}
+}

@@ -1,0 +1,151 @@
+package partition
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"kahuna/fsm"
+	"kahuna/op"
+	"kahuna/raftgroup"
+)
+
+// entry is a log entry on its way, with the units it holds.
+type entry struct {
+	units    []*Pending
+	proposal raftgroup.Proposal
+	admitted bool
+}
+
+// Stats count what a replica did.
+type Stats struct {
+	Entries atomic.Uint64
+	Ops     atomic.Uint64
+	Reads   atomic.Uint64
+}
+
+// Submit puts a unit into the queue; its end is told by Pending. An error says that it was refused: nothing was changed. The
+// operations belong to the replica from now on.
+func (r *Replica) Submit(u fsm.Unit) (*Pending, error) {
+	if r.term.Load() == 0 {
+		return nil, ErrNotLeader
+	}
+	p := &Pending{ops: u, encoded: fsm.AppendUnit(nil, u), done: make(chan struct{})}
+	if err := r.queue.put(p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Write submits a unit and waits for its end. When ctx ends first, the end is uncertain.
+func (r *Replica) Write(ctx context.Context, u fsm.Unit) ([]op.Result, error) {
+	p, err := r.Submit(u)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-p.done:
+		return p.Result()
+	case <-ctx.Done():
+		return nil, ErrUncertain
+	}
+}
+
+// propose turns what waits into log entries, until the queue is stopped.
+func (r *Replica) propose() {
+	defer close(r.entries)
+	for {
+		units := r.queue.take(nil)
+		if len(units) == 0 {
+			return
+		}
+		e, err := r.proposeEntry(units)
+		if err != nil {
+			for _, p := range units {
+				p.finish(nil, err)
+			}
+			continue
+		}
+		r.entries <- e
+	}
+}
+
+func (r *Replica) proposeEntry(units []*Pending) (entry, error) {
+	term := r.term.Load()
+	if term == 0 {
+		return entry{}, ErrNotLeader
+	}
+	ops, bytes := 0, 32
+	for _, p := range units {
+		ops += len(p.ops)
+		bytes += len(p.encoded)
+	}
+	first, err := r.stamp(ops)
+	if err != nil {
+		return entry{}, err
+	}
+	data := fsm.AppendHeader(make([]byte, 0, bytes), term, first, len(units))
+	for _, p := range units {
+		data = append(data, p.encoded...)
+		p.encoded = nil
+	}
+	r.stats.Entries.Add(1)
+	r.stats.Ops.Add(uint64(ops))
+	return entry{units: units, proposal: r.group.Propose(data), admitted: first > 0}, nil
+}
+
+// stamp takes timestamps for an entry, above the floor, and notes the entry as in flight.
+func (r *Replica) stamp(n int) (op.Timestamp, error) {
+	if r.cfg.Stamper == nil {
+		return 0, nil
+	}
+	for {
+		first, err := r.cfg.Stamper.Next(r.ctx, n)
+		if err != nil {
+			return 0, errors.Join(ErrNoClock, err)
+		}
+		if r.floor.admit(first) {
+			return first, nil
+		}
+	}
+}
+
+func (r *Replica) freshTime() (op.Timestamp, error) {
+	first, err := r.cfg.Stamper.Next(r.ctx, 1)
+	if err != nil {
+		return 0, errors.Join(ErrNoClock, err)
+	}
+	return first, nil
+}
+
+// complete waits for the entries in flight, in order, and hands out their results.
+func (r *Replica) complete() {
+	for e := range r.entries {
+		_, result, err := e.proposal.Wait(context.Background())
+		if e.admitted {
+			r.floor.end()
+		}
+		switch {
+		case err == nil:
+			hand(e.units, result.([]op.Result))
+		case errors.Is(err, raftgroup.ErrNotProposed):
+			fail(e.units, ErrNotLeader)
+		default:
+			fail(e.units, errors.Join(ErrUncertain, err))
+		}
+	}
+}
+
+func hand(units []*Pending, results []op.Result) {
+	for _, p := range units {
+		n := len(p.ops)
+		p.finish(results[:n:n], nil)
+		results = results[n:]
+	}
+}
+
+func fail(units []*Pending, err error) {
+	for _, p := range units {
+		p.finish(nil, err)
+	}
+}

@@ -1,0 +1,111 @@
+package partition
+
+import (
+	"sync"
+
+	"kahuna/fsm"
+	"kahuna/op"
+)
+
+// Limits bound what waits in a partition's queue and what one log entry takes.
+type Limits struct {
+	QueueOps   int
+	QueueBytes int
+	EntryOps   int // a unit may not have more
+	EntryBytes int // of several units; a single one may be larger
+}
+
+// Pending is a unit on its way through the log.
+type Pending struct {
+	ops     fsm.Unit
+	encoded []byte
+	results []op.Result
+	err     error
+	done    chan struct{}
+}
+
+// Done is closed when the unit has ended.
+func (p *Pending) Done() <-chan struct{} { return p.done }
+
+// Result is how it ended: one result for each operation, or an error. Only after Done.
+func (p *Pending) Result() ([]op.Result, error) { return p.results, p.err }
+
+func (p *Pending) finish(results []op.Result, err error) {
+	p.results, p.err = results, err
+	close(p.done)
+}
+
+// queue holds the units that wait for a log entry.
+type queue struct {
+	limits  Limits
+	mu      sync.Mutex
+	arrived *sync.Cond
+	units   []*Pending
+	ops     int
+	bytes   int
+	stopped bool
+}
+
+func newQueue(l Limits) *queue {
+	q := &queue{limits: l}
+	q.arrived = sync.NewCond(&q.mu)
+	return q
+}
+
+func (q *queue) put(p *Pending) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.stopped:
+		return ErrStopped
+	case q.ops+len(p.ops) > q.limits.QueueOps || q.bytes+len(p.encoded) > q.limits.QueueBytes && len(q.units) > 0:
+		return ErrFull
+	}
+	q.units = append(q.units, p)
+	q.ops += len(p.ops)
+	q.bytes += len(p.encoded)
+	q.arrived.Signal()
+	return nil
+}
+
+// take waits for units and takes as many as one entry holds, in order; none when the queue is stopped.
+func (q *queue) take(dst []*Pending) []*Pending {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.units) == 0 && !q.stopped {
+		q.arrived.Wait()
+	}
+	ops, bytes, n := 0, 0, 0
+	for _, p := range q.units {
+		if n > 0 && (ops+len(p.ops) > q.limits.EntryOps || bytes+len(p.encoded) > q.limits.EntryBytes) {
+			break
+		}
+		ops += len(p.ops)
+		bytes += len(p.encoded)
+		n++
+	}
+	dst = append(dst, q.units[:n]...)
+	rest := copy(q.units, q.units[n:])
+	clear(q.units[rest:])
+	q.units = q.units[:rest]
+	q.ops -= ops
+	q.bytes -= bytes
+	return dst
+}
+
+// stop ends take and put, and gives back what waits.
+func (q *queue) stop() []*Pending {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.stopped = true
+	left := q.units
+	q.units, q.ops, q.bytes = nil, 0, 0
+	q.arrived.Broadcast()
+	return left
+}
+
+func (q *queue) waiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.ops
+}

@@ -1,0 +1,55 @@
+package partition
+
+import (
+	"context"
+	"errors"
+
+	"kahuna/mvcc"
+	"kahuna/op"
+	"kahuna/raftgroup"
+)
+
+// Read runs read-only operations on one state: the current one for mvcc.Latest, which is linearizable, else the one at a
+// timestamp, which must have been given out by the clock before.
+func (r *Replica) Read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.Result, error) {
+	if r.term.Load() == 0 {
+		return nil, ErrNotLeader
+	}
+	r.stats.Reads.Add(uint64(len(ops)))
+	results, err := r.read(ctx, at, ops)
+	if !errors.Is(err, mvcc.ErrNeedsTime) {
+		return results, err
+	}
+	if at, err = r.cfg.Stamper.Next(ctx, 1); err != nil {
+		return nil, errors.Join(ErrNoClock, err)
+	}
+	return r.read(ctx, at, ops)
+}
+
+func (r *Replica) read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.Result, error) {
+	if at != mvcc.Latest {
+		if err := r.floor.raise(ctx, at); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.group.ReadIndex(ctx); err != nil {
+		if errors.Is(err, raftgroup.ErrNotLeader) || errors.Is(err, raftgroup.ErrNotReady) {
+			return nil, ErrNotLeader
+		}
+		return nil, err
+	}
+	snap := r.cfg.Store.Snapshot()
+	defer snap.Close()
+	results := make([]op.Result, len(ops))
+	for i, o := range ops {
+		res, err := r.machine.Read(snap, at, o)
+		if err != nil {
+			return nil, err
+		}
+		if res.Lock != nil {
+			r.leases.remaining(o.(*op.LockInfo).Name, res.Lock)
+		}
+		results[i] = res
+	}
+	return results, nil
+}

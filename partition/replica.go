@@ -1,0 +1,138 @@
+package partition
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+
+	"kahuna/fsm"
+	"kahuna/internal/clock"
+	"kahuna/op"
+	"kahuna/raftgroup"
+	"kahuna/storage"
+)
+
+// Stamper gives out timestamps of the cluster's global order.
+type Stamper interface {
+	// Next takes n timestamps in a row, all larger than any that was given out anywhere before the call, and returns the first.
+	Next(ctx context.Context, n int) (op.Timestamp, error)
+}
+
+// Config is what a replica is made of.
+type Config struct {
+	ID        uint32
+	Host      *raftgroup.Host
+	Store     *storage.Store
+	Clock     clock.Clock
+	Stamper   Stamper // nil for the meta group, whose operations bear no timestamps
+	Bootstrap []raftgroup.Peer
+	Dir       string // for the group's marker and snapshots under way
+	Limits    Limits
+	Logger    zerolog.Logger
+	OnLeader  func(term uint64) // this replica may be asked from now on; may be nil
+}
+
+// Replica is one partition's replica on this node.
+type Replica struct {
+	cfg     Config
+	machine *fsm.Machine
+	group   *raftgroup.Group
+	queue   *queue
+	floor   floor
+	leases  *leases
+	term    atomic.Uint64 // that this replica leads in; 0: it does not, or is not ready
+	entries chan entry    // in flight, oldest first
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	stats   Stats
+}
+
+// entriesInFlight bounds how many log entries of one partition are on their way. More do not help: what waits gathers into a
+// larger entry.
+const entriesInFlight = 4
+
+// Open opens a replica whose partition stands in the store.
+func Open(cfg Config) (*Replica, error) {
+	machine, err := fsm.Open(cfg.Store, cfg.ID)
+	if err != nil {
+		return nil, err
+	}
+	r := &Replica{cfg: cfg, machine: machine, queue: newQueue(cfg.Limits), entries: make(chan entry, entriesInFlight)}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.leases = newLeases(r)
+	machine.Observe(r.leases.observe)
+	r.group, err = cfg.Host.Open(raftgroup.GroupConfig{ID: cfg.ID, Machine: machineOf{machine, cfg.Store}, Bootstrap: cfg.Bootstrap,
+		Dir: cfg.Dir, OnLeader: r.lead, OnFollower: r.follow})
+	if err != nil {
+		r.cancel()
+		return nil, fmt.Errorf("partition %d: %w", cfg.ID, err)
+	}
+	r.start(r.propose)
+	r.start(r.complete)
+	r.start(r.leases.run)
+	return r, nil
+}
+
+func (r *Replica) start(f func()) {
+	r.running.Add(1)
+	go func() {
+		defer r.running.Done()
+		f()
+	}()
+}
+
+// Close stops the replica and waits for all it started. What waits in its queue ends with ErrStopped.
+func (r *Replica) Close() error {
+	r.term.Store(0)
+	for _, p := range r.queue.stop() {
+		p.finish(nil, ErrStopped)
+	}
+	r.cancel()
+	err := r.group.Close()
+	r.leases.stop()
+	r.running.Wait()
+	return err
+}
+
+// lead is called by the group, on a goroutine of its own, when this replica leads in a term and has applied everything before.
+func (r *Replica) lead(term uint64) {
+	if r.cfg.Stamper != nil {
+		first, err := r.freshTime()
+		if err != nil {
+			return
+		}
+		if r.floor.raise(r.ctx, first) != nil {
+			return
+		}
+		if err := r.leases.lead(r.cfg.Store); err != nil {
+			r.cfg.Logger.Error().Err(err).Msg("leases could not be read; the partition is not served here")
+			return
+		}
+	}
+	r.term.Store(term)
+	if r.cfg.OnLeader != nil {
+		r.cfg.OnLeader(term)
+	}
+}
+
+func (r *Replica) follow() {
+	r.term.Store(0)
+	r.leases.follow()
+}
+
+// ID is the partition's number.
+func (r *Replica) ID() uint32 { return r.cfg.ID }
+
+// Machine is the replica's state machine.
+func (r *Replica) Machine() *fsm.Machine { return r.machine }
+
+// Group is the replica's Raft group.
+func (r *Replica) Group() *raftgroup.Group { return r.group }
+
+// Leads tells whether this replica believes that it leads and is ready. It is a hint for routing and for displays, never a
+// reason to answer a read.
+func (r *Replica) Leads() bool { return r.term.Load() != 0 }

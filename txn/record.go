@@ -1,0 +1,76 @@
+package txn
+
+import (
+	"kahuna/mvcc"
+	"kahuna/op"
+	"kahuna/storage"
+)
+
+const recordFormat = 1
+
+// Load reads a transaction's record.
+func Load(r mvcc.Reader, home op.Name, id op.TxnID) (state op.TxnState, found bool, err error) {
+	b, found, err := r.Get(storage.AppendRecord(nil, home, id))
+	if err != nil || !found {
+		return state, false, err
+	}
+	state, err = Decode(b)
+	return state, err == nil, err
+}
+
+// Decode reads the stored form of a record.
+func Decode(b []byte) (op.TxnState, error) {
+	if len(b) == 0 || b[0] != recordFormat {
+		return op.TxnState{}, mvcc.ErrDamaged
+	}
+	state, err := op.DecodeTxn(b[1:])
+	if err != nil {
+		return op.TxnState{}, mvcc.ErrDamaged
+	}
+	return state, nil
+}
+
+func save(b mvcc.Batch, home op.Name, id op.TxnID, state op.TxnState) {
+	b.Set(storage.AppendRecord(nil, home, id), op.AppendTxn([]byte{recordFormat}, &state))
+}
+
+// Decide commits a transaction, if its record is pending and the deadline has not passed. This is the commit point.
+func Decide(b mvcc.Batch, now op.Timestamp, o *op.Decide) (op.Result, error) {
+	state, found, err := Load(b, o.Home, o.Txn)
+	if err != nil {
+		return op.Result{}, err
+	}
+	switch {
+	case found && state.Status == op.TxnCommitted:
+		return op.Result{Done: true, TS: state.At}, nil
+	case !found || state.Status == op.TxnAborted || now > state.Deadline:
+		return op.Result{Status: op.Aborted}, nil
+	}
+	state.Status, state.At = op.TxnCommitted, o.At
+	save(b, o.Home, o.Txn, state)
+	return op.Result{Done: true, TS: o.At}, nil
+}
+
+// Settle tells what became of a transaction. One that has no record, is past its deadline, or is given up by its coordinator
+// is ended as aborted first.
+func Settle(b mvcc.Batch, now op.Timestamp, o *op.Settle) (op.Result, error) {
+	state, found, err := Load(b, o.Home, o.Txn)
+	if err != nil {
+		return op.Result{}, err
+	}
+	if !found || state.Status == op.TxnPending && (o.Abort || now > state.Deadline) {
+		state.Status = op.TxnAborted
+		save(b, o.Home, o.Txn, state)
+	}
+	return op.Result{Done: true, Txn: &state}, nil
+}
+
+// Forget removes the record of a transaction that is over and whose intents are all resolved.
+func Forget(b mvcc.Batch, o *op.Forget) (op.Result, error) {
+	state, found, err := Load(b, o.Home, o.Txn)
+	if err != nil || !found || state.Status == op.TxnPending {
+		return op.Result{}, err
+	}
+	b.Delete(storage.AppendRecord(nil, o.Home, o.Txn))
+	return op.Result{Done: true}, nil
+}
