@@ -1,0 +1,266 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"kahuna/resp"
+)
+
+// conn is one connection. All its fields belong to its goroutine, except out, ctx and what is never changed.
+type conn struct {
+	srv     *Server
+	id      int64
+	nc      net.Conn
+	raw     net.Conn // what lies under nc's TLS, or nc; closing it never waits
+	port    PortKind
+	session Session
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+
+	guard  guard
+	batch  batch
+	w      resp.Writer // replies not yet sent
+	out    output
+	limits Limits
+
+	watcher *watcher // while a command blocks
+	readErr error    // what ended the reading; what was read before it is still served
+
+	opened, active, lastBig time.Time
+	frameSince              time.Time // when the command being read began to arrive; zero: none is
+	frameBytes              int
+	armed                   time.Time // the read deadline set
+	filled                  bool      // the last read filled the buffer
+}
+
+func newConn(s *Server, id int64, nc net.Conn, port PortKind) *conn {
+	now := time.Now()
+	c := &conn{srv: s, id: id, nc: nc, raw: nc, port: port, opened: now, active: now, lastBig: now}
+	if layered, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		c.raw = layered.NetConn()
+	}
+	c.ctx, c.cancel = context.WithCancelCause(s.base)
+	c.out.free.L = &c.out.mu
+	c.guard.budget = &s.input
+	return c
+}
+
+// run serves the connection to its end.
+func (c *conn) run() {
+	defer c.srv.forget(c)
+	defer c.finish()
+	defer c.recovered("connection")
+	info, err := c.greet()
+	if err != nil {
+		return
+	}
+	c.session = c.srv.handler.Open(info)
+	c.farewell(c.loop())
+}
+
+// loop serves batches until the connection ends, and returns why.
+func (c *conn) loop() error {
+	for {
+		c.limits = c.session.Limits().settled(c.srv.cfg.MaxRequestBytes)
+		c.guard.scan(&c.limits)
+		cmds := c.batch.take(&c.guard)
+		c.guard.release()
+		c.noteFrame(len(cmds) > 0)
+		var err error
+		switch {
+		case len(cmds) > 0:
+			err = c.serve(cmds)
+		case c.guard.err != nil:
+			err = c.guard.err
+		default:
+			err = c.read()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// serve runs one batch and sends its replies.
+func (c *conn) serve(cmds []Command) error {
+	c.countBatch(cmds)
+	c.hold()
+	keep := c.session.Serve(c.ctx, cmds, &c.w)
+	c.stopWatch()
+	c.noteSize(len(cmds))
+	if keep && c.limits.Unauthenticated && c.guard.pos < c.guard.end && c.w.Len() < outputBytesMin {
+		return nil // one command at a time until authenticated, yet one write for what arrived together
+	}
+	if err := c.send(true); err != nil {
+		return err
+	}
+	switch {
+	case !keep || c.srv.draining.Load():
+		return errDone
+	case c.ctx.Err() != nil: // the client went while a command blocked, or was killed
+		return c.ctx.Err()
+	}
+	return nil
+}
+
+func (c *conn) countBatch(cmds []Command) {
+	count := &c.srv.count
+	count.batches.Add(1)
+	count.commands.Add(int64(len(cmds)))
+	for i := range cmds {
+		if cmds[i].Refused != "" {
+			count.refused.Add(1)
+		}
+	}
+}
+
+// read waits for more bytes.
+func (c *conn) read() error {
+	if c.w.Len() > 0 {
+		if err := c.send(true); err != nil {
+			return err
+		}
+	}
+	if c.large() {
+		c.trim(c.active)
+	}
+	if size := len(c.guard.buf); c.filled && size < inputBytesBusy {
+		c.guard.resize(2 * size) // no room for it in the budget: the old size does
+	}
+	for c.readErr == nil {
+		c.arm()
+		if c.srv.draining.Load() { // asked after arm: Shutdown sets it, then a deadline in the past
+			return ErrClosed
+		}
+		n, full, err := c.guard.fill(c.nc)
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			c.readErr = err
+		}
+		if n > 0 {
+			c.arrived(n, full)
+			return nil
+		}
+		if err != nil && c.readErr == nil {
+			if err := c.overdue(); err != nil {
+				return err
+			}
+		}
+	}
+	return c.readErr
+}
+
+// greet makes the TLS handshake, if there is one to make, and describes the connection.
+func (c *conn) greet() (ConnInfo, error) {
+	info := ConnInfo{
+		ID: c.id, Remote: address(c.nc.RemoteAddr()), Local: address(c.nc.LocalAddr()), Port: c.port,
+		Kill: func() { c.end(ErrKilled) }, Push: c.push, Flush: func() error { return c.send(false) }, Watch: c.watch,
+	}
+	secure, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return info, nil
+	}
+	ctx := c.ctx
+	if timeout := c.srv.cfg.AuthTimeout; timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return info, err
+	}
+	state := secure.ConnectionState()
+	info.TLS = &state
+	return info, nil
+}
+
+func address(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
+}
+
+// farewell tells the client why the connection ends, where Redis would.
+func (c *conn) farewell(why error) {
+	var perr *protocolError
+	switch {
+	case errors.Is(why, errDone):
+		c.linger()
+		return
+	case errors.As(why, &perr):
+		c.srv.count.protocolErrors.Add(1)
+	case errors.Is(why, errInputMemory):
+		perr = &protocolError{"OOM input buffers of all clients are full"}
+	default:
+		return
+	}
+	if perr.text == "" {
+		c.srv.warn(c, "HTTP request on the Redis port (POST or Host: as a command), closed: possible cross-protocol attack")
+		return
+	}
+	c.w.Error(perr.text)
+	if c.send(true) == nil {
+		c.linger()
+	}
+}
+
+// linger takes what the client still sends, for a moment. Closing over unread bytes would reset the connection, and
+// what was just written would be lost with it.
+func (c *conn) linger() {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.raw.SetReadDeadline(time.Now().Add(lingerTime))
+	io.CopyN(io.Discard, c.raw, lingerBytes)
+}
+
+// end closes the connection at once, from any goroutine. It reports whether it was the first to.
+func (c *conn) end(cause error) bool {
+	c.out.mu.Lock()
+	first := !c.out.closed
+	c.out.closed = true
+	c.out.free.Broadcast()
+	c.out.mu.Unlock()
+	if first {
+		c.cancel(cause)
+		c.raw.Close()
+	}
+	return first
+}
+
+// finish joins what the connection started and closes the session.
+func (c *conn) finish() {
+	c.stopWatch()
+	c.closeGently()
+	c.end(ErrDisconnected)
+	c.closeOutput()
+	c.guard.free()
+	if c.session != nil {
+		defer c.recovered("session close")
+		c.session.Close()
+	}
+}
+
+// closeGently lets TLS say goodbye, unless the connection was cut.
+func (c *conn) closeGently() {
+	if c.ctx.Err() == nil && c.raw != c.nc {
+		c.nc.Close()
+	}
+}
+
+// recovered turns a panic into the end of this connection.
+func (c *conn) recovered(where string) {
+	if value := recover(); value != nil {
+		c.srv.count.panics.Add(1)
+		c.srv.cfg.Logger.Error().Int64("connection", c.id).Str("remote", address(c.nc.RemoteAddr())).Str("in", where).
+			Interface("panic", value).Bytes("stack", debug.Stack()).Msg("panic, connection closed")
+	}
+}
