@@ -1,0 +1,183 @@
+package commands
+
+import (
+	"fmt"
+	"strings"
+)
+
+func clientRow() Command {
+	const flags = "noscript loading stale"
+	return Command{
+		Name: "client", Arity: -2, Flags: flags, Since: "2.4.0", Group: "connection", Categories: "connection", Complexity: "Depends on subcommand.", Summary: "About connections.",
+		Sub: []Command{
+			{Name: "id", Arity: 2, Flags: flags + " fast", Since: "5.0.0", Complexity: "O(1)", Summary: "The number of this connection.", parse: parseClientID},
+			{Name: "getname", Arity: 2, Flags: flags + " fast", Since: "2.6.9", Complexity: "O(1)", Summary: "The name of this connection, or nil.", parse: parseClientGetName},
+			{Name: "setname", Arity: 3, Flags: flags + " fast", Syntax: "connection-name", Since: "2.6.9", Complexity: "O(1)", Summary: "Gives this connection a name.", parse: parseClientSetName},
+			{Name: "setinfo", Arity: 4, Flags: flags + " fast", Syntax: "LIB-NAME libname | LIB-VER libver", Since: "7.2.0", Complexity: "O(1)", Summary: "Says which library the client uses.", parse: parseClientSetInfo},
+			{Name: "info", Arity: 2, Flags: flags + " fast", Since: "6.2.0", Complexity: "O(1)", Summary: "This connection's line of CLIENT LIST.", parse: parseClientInfo},
+			{Name: "list", Arity: -2, Flags: flags + " admin", Syntax: "[TYPE type] [ID client-id [client-id ...]]", Since: "2.4.0", Complexity: "O(N) where N is the number of client connections", Summary: "The connections of this node.", parse: parseClientList},
+			{Name: "kill", Arity: -3, Flags: flags + " admin", Syntax: "ip:port | [ID client-id] [TYPE type] [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME yes/no]", Since: "2.4.0", Complexity: "O(N) where N is the number of client connections", Summary: "Closes connections of this node.", parse: parseClientKill},
+			{Name: "no-evict", Arity: 3, Flags: flags + " admin", Syntax: "ON | OFF", Since: "7.0.0", Complexity: "O(1)", Summary: "Accepted; connections are not evicted.", parse: parseOnOff},
+			{Name: "no-touch", Arity: 3, Flags: flags, Syntax: "ON | OFF", Since: "7.2.0", Complexity: "O(1)", Summary: "Accepted; keys have no access times.", parse: parseOnOff},
+			{Name: "reply", Arity: 3, Flags: flags, Syntax: "ON | OFF | SKIP", Since: "3.2.0", Complexity: "O(1)", Summary: "Replies are always sent: only ON is accepted.", parse: parseClientReply},
+			{Name: "tracking", Arity: -3, Flags: flags, Syntax: "ON | OFF", Since: "6.0.0", Complexity: "O(1)", Summary: "Only OFF is accepted.", parse: parseClientTracking},
+			{Name: "help", Arity: 2, Flags: "loading stale", Since: "5.0.0", Complexity: "O(1)", Summary: "The subcommands.", parse: parseHelp("client")},
+		},
+	}
+}
+
+func parseClientID(*parser) request {
+	return request{local: func(c *call) { c.w.Int(c.s.conn.ID) }}
+}
+
+func parseClientGetName(*parser) request {
+	return request{local: func(c *call) {
+		c.s.mu.Lock()
+		name := c.s.name
+		c.s.mu.Unlock()
+		if name == "" {
+			c.w.Null()
+			return
+		}
+		c.w.BulkString(name)
+	}}
+}
+
+func (s *Session) setName(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.name = name
+}
+
+func parseClientSetName(p *parser) request {
+	name := p.clientName()
+	return request{local: func(c *call) {
+		c.s.setName(name)
+		c.w.SimpleString("OK")
+	}}
+}
+
+func parseClientSetInfo(p *parser) request {
+	attribute := p.next()
+	value := p.next()
+	if len(value) > p.h.limits.NameBytes {
+		p.fail("ERR " + tooLarge("name", p.h.limits.NameBytes))
+	}
+	var field func(s *Session) *string
+	switch strings.ToLower(string(attribute)) {
+	case "lib-name":
+		field = func(s *Session) *string { return &s.libName }
+	case "lib-ver":
+		field = func(s *Session) *string { return &s.libVer }
+	default:
+		p.fail("ERR Unrecognized option '" + shown(attribute, 128) + "'")
+	}
+	if !printable(value) {
+		p.fail("ERR " + strings.ToLower(string(attribute)) + " cannot contain spaces, newlines or special characters.")
+	}
+	return request{local: func(c *call) {
+		c.s.mu.Lock()
+		*field(c.s) = string(value)
+		c.s.mu.Unlock()
+		c.w.SimpleString("OK")
+	}}
+}
+
+func parseClientInfo(*parser) request {
+	return request{local: func(c *call) {
+		c.s.proto.Store(int32(c.w.Proto()))
+		c.w.Verbatim("txt", c.s.line())
+	}}
+}
+
+// line describes a connection with the fields of Redis that mean something here. Any goroutine may call it.
+func (s *Session) line() string {
+	s.mu.Lock()
+	name, libName, libVer := s.name, s.libName, s.libVer
+	s.mu.Unlock()
+	now, cmd := s.h.now(), "NULL"
+	if row := s.command.Load(); row != nil {
+		cmd = row.fullName()
+	}
+	flags := "N"
+	multi := int(s.queued.Load())
+	if multi >= 0 {
+		flags = "x"
+	}
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d watch=%d cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+		s.conn.ID, s.conn.Remote, s.conn.Local, name, int64(now.Sub(s.since).Seconds()), max(now.UnixMilli()-s.seen.Load(), 0)/1000,
+		flags, multi, s.watches.Load(), cmd, max(s.proto.Load(), 2), libName, libVer)
+}
+
+func parseClientList(p *parser) request {
+	var ids map[int64]bool
+	none := false
+	for p.more() {
+		switch {
+		case len(p.args) > 1 && p.is("TYPE"):
+			none = none || !p.clientType()
+		case len(p.args) > 1 && p.is("ID"):
+			ids = map[int64]bool{}
+			for p.more() {
+				id, ok := parseID(p.next())
+				if !ok {
+					p.fail("ERR Invalid client ID")
+				}
+				ids[id] = true
+			}
+		default:
+			p.fail(errSyntax)
+		}
+	}
+	return request{local: func(c *call) {
+		var b strings.Builder
+		c.s.proto.Store(int32(c.w.Proto()))
+		for _, s := range c.s.h.clients() {
+			if !none && (ids == nil || ids[s.conn.ID]) {
+				b.WriteString(s.line())
+			}
+		}
+		c.w.Verbatim("txt", b.String())
+	}}
+}
+
+// clientType takes a type of client and tells whether there can be any of it: all are normal ones.
+func (p *parser) clientType() bool {
+	kind := p.next()
+	switch lower(kind) {
+	case "normal":
+		return true
+	case "master", "replica", "slave", "pubsub":
+		return false
+	}
+	p.fail("ERR Unknown client type '" + shown(kind, 128) + "'")
+	return false
+}
+
+func parseOnOff(p *parser) request {
+	if !p.is("ON") && !p.is("OFF") {
+		p.fail(errSyntax)
+	}
+	return replyLocalOK
+}
+
+func parseClientReply(p *parser) request {
+	if !p.is("ON") {
+		if p.is("OFF") || p.is("SKIP") {
+			p.fail(unsupported("CLIENT REPLY other than ON"))
+		}
+		p.fail(errSyntax)
+	}
+	return replyLocalOK
+}
+
+func parseClientTracking(p *parser) request {
+	switch {
+	case p.is("OFF"):
+	case p.is("ON"):
+		p.fail(errWantsTracking)
+	default:
+		p.fail(errSyntax)
+	}
+	return replyLocalOK
+}

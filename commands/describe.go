@@ -1,0 +1,186 @@
+package commands
+
+import (
+	"strings"
+
+	"kahuna/resp"
+)
+
+// redisFlags are the flags that COMMAND shows, in Redis's order. Others in a row (dangerous, for its ACL category) are ours.
+var redisFlags = []string{"write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading", "stale",
+	"skip_slowlog", "fast", "no_auth", "no_multi", "allow_busy"}
+
+func (c *Command) flags() (shown []string) {
+	for _, f := range redisFlags {
+		if c.has(f) {
+			shown = append(shown, f)
+		}
+	}
+	return shown
+}
+
+// categories are the ACL categories, each with its @, in Redis's order.
+func (c *Command) categories() []string {
+	in := map[string]bool{}
+	for _, name := range strings.Fields(c.Categories) {
+		in[name] = true
+	}
+	in["write"], in["read"] = c.has("write"), c.has("readonly")
+	in["admin"], in["fast"], in["slow"] = c.has("admin"), c.has("fast"), !c.has("fast")
+	in["dangerous"] = c.has("admin") || c.has("dangerous")
+	var list []string
+	for _, name := range []string{"keyspace", "read", "write", "string", "lock", "sequence", "pubsub", "admin", "fast", "slow",
+		"blocking", "dangerous", "connection", "transaction", "scripting"} {
+		if in[name] {
+			list = append(list, "@"+name)
+		}
+	}
+	return list
+}
+
+// describe writes the ten elements that COMMAND has for a command.
+func (c *Command) describe(w *resp.Writer) {
+	w.Array(10)
+	w.BulkString(c.fullName())
+	w.Int(int64(c.Arity))
+	writeWords(w, c.flags())
+	w.Int(int64(c.FirstKey))
+	w.Int(int64(c.LastKey))
+	w.Int(int64(c.Step))
+	writeWords(w, c.categories())
+	w.Set(0)
+	c.describeKeys(w)
+	w.Array(len(c.Sub))
+	for i := range c.Sub {
+		c.Sub[i].describe(w)
+	}
+}
+
+func (c *Command) describeKeys(w *resp.Writer) {
+	if c.FirstKey == 0 {
+		w.Set(0)
+		return
+	}
+	w.Set(1)
+	w.Map(3)
+	w.BulkString("flags")
+	writeWords(w, strings.Fields(c.Access))
+	w.BulkString("begin_search")
+	writeSpec(w, "index", []specField{{"index", c.FirstKey}})
+	w.BulkString("find_keys")
+	last := c.LastKey
+	if last > 0 {
+		last -= c.FirstKey
+	}
+	writeSpec(w, "range", []specField{{"lastkey", last}, {"keystep", c.Step}, {"limit", 0}})
+}
+
+type specField struct {
+	name  string
+	value int
+}
+
+func writeSpec(w *resp.Writer, kind string, fields []specField) {
+	w.Map(2)
+	w.BulkString("type")
+	w.BulkString(kind)
+	w.BulkString("spec")
+	w.Map(len(fields))
+	for _, f := range fields {
+		w.BulkString(f.name)
+		w.Int(int64(f.value))
+	}
+}
+
+func parseCommandDocs(p *parser) request {
+	names := p.words()
+	return request{local: func(c *call) {
+		rows := c.s.h.table.sorted
+		if len(names) > 0 {
+			rows = nil
+			for _, name := range names {
+				if row := c.s.h.table.named(name); row != nil {
+					rows = append(rows, row)
+				}
+			}
+		}
+		c.w.Map(len(rows))
+		for _, row := range rows {
+			row.document(c.w)
+		}
+	}}
+}
+
+// document writes the name of a command and what COMMAND DOCS tells about it.
+func (c *Command) document(w *resp.Writer) {
+	args := parseSyntax(c.Syntax)
+	since := c.Since
+	if since == "" {
+		since = "1.0.0"
+	}
+	fields := [][2]string{{"summary", c.Summary}, {"since", since}, {"group", c.Group}, {"complexity", c.Complexity}}
+	w.BulkString(c.fullName())
+	n := len(fields)
+	if len(args) > 0 {
+		n++
+	}
+	if len(c.Sub) > 0 {
+		n++
+	}
+	w.Map(n)
+	for _, f := range fields {
+		w.BulkString(f[0])
+		w.BulkString(f[1])
+	}
+	if len(args) > 0 {
+		w.BulkString("arguments")
+		writeArguments(w, args)
+	}
+	if len(c.Sub) > 0 {
+		w.BulkString("subcommands")
+		w.Map(len(c.Sub))
+		for i := range c.Sub {
+			c.Sub[i].document(w)
+		}
+	}
+}
+
+func writeArguments(w *resp.Writer, args []argument) {
+	w.Array(len(args))
+	for i := range args {
+		args[i].write(w)
+	}
+}
+
+func (a *argument) write(w *resp.Writer) {
+	fields := [][2]string{{"name", a.name}, {"type", a.kind}}
+	if a.kind != "oneof" && a.kind != "block" && a.kind != "pure-token" {
+		fields = append(fields, [2]string{"display_text", a.name})
+	}
+	if a.token != "" {
+		fields = append(fields, [2]string{"token", a.token})
+	}
+	n := len(fields)
+	for _, more := range []bool{len(a.flags) > 0, len(a.parts) > 0, a.kind == "key"} {
+		if more {
+			n++
+		}
+	}
+	w.Map(n)
+	for _, f := range fields {
+		w.BulkString(f[0])
+		w.BulkString(f[1])
+	}
+	if a.kind == "key" {
+		w.BulkString("key_spec_index")
+		w.Int(0)
+	}
+	if len(a.flags) > 0 {
+		w.BulkString("flags")
+		writeWords(w, a.flags)
+	}
+	if len(a.parts) > 0 {
+		w.BulkString("arguments")
+		writeArguments(w, a.parts)
+	}
+}

@@ -1,0 +1,117 @@
+package commands
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"kahuna/op"
+)
+
+// Options are what a Handler needs. Backend, Now and Rand are required.
+type Options struct {
+	Backend  Backend
+	Limits   Limits
+	Now      func() time.Time                     // wall time: TIME, the age of connections, the overflow check of expiries
+	Rand     func() uint64                        // SCAN cursors, RANDOMKEY
+	Settings func() []Setting                     // of CONFIG GET; may be nil
+	After    func(time.Duration) <-chan time.Time // for DEBUG SLEEP; may be nil, then it answers at once
+}
+
+// Handler makes sessions and holds what they share: the command table, the cursors of SCAN, and the list of clients. It is
+// safe for concurrent use.
+type Handler struct {
+	backend  Backend
+	limits   Limits
+	now      func() time.Time
+	rand     func() uint64
+	settings func() []Setting
+	after    func(time.Duration) <-chan time.Time
+	table    *table
+	cursors  cursors
+
+	mu       sync.Mutex // guards what follows; held for moments only
+	sessions map[int64]*Session
+	opened   int64 // sessions opened since the start
+}
+
+// NewHandler makes a Handler. Nothing is started; there is nothing to close.
+func NewHandler(o Options) *Handler {
+	h := &Handler{
+		backend: o.Backend, limits: o.Limits.withDefaults(), now: o.Now, rand: o.Rand, settings: o.Settings,
+		after: o.After, table: newTable(), sessions: map[int64]*Session{},
+	}
+	if h.settings == nil {
+		h.settings = func() []Setting { return nil }
+	}
+	if h.after == nil {
+		h.after = func(time.Duration) <-chan time.Time {
+			c := make(chan time.Time)
+			close(c)
+			return c
+		}
+	}
+	h.cursors = newCursors(h.limits.ScanPositions, o.Rand)
+	return h
+}
+
+// Conn is what a session knows of its connection.
+type Conn struct {
+	ID     int64  // unique on this node, from 1, rising
+	Remote string // address and port
+	Local  string
+	Kill   func() // closes the connection from outside; it must not wait. May be nil
+}
+
+// Open makes the session of a new connection. Close it.
+func (h *Handler) Open(conn Conn) *Session {
+	s := &Session{h: h, conn: conn, since: h.now()}
+	s.seen.Store(s.since.UnixMilli())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sessions[conn.ID] = s
+	h.opened++
+	return s
+}
+
+func (h *Handler) forget(s *Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.sessions[s.conn.ID] == s {
+		delete(h.sessions, s.conn.ID)
+	}
+}
+
+// clients are the open sessions in the order of their ids.
+func (h *Handler) clients() []*Session {
+	h.mu.Lock()
+	all := make([]*Session, 0, len(h.sessions))
+	for _, s := range h.sessions {
+		all = append(all, s)
+	}
+	h.mu.Unlock()
+	slices.SortFunc(all, func(a, b *Session) int { return int(a.conn.ID - b.conn.ID) })
+	return all
+}
+
+func (h *Handler) counts() (open int, ever int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.sessions), h.opened
+}
+
+// resolveAsOf turns an ASOF to a timestamp, at least 1.
+func (h *Handler) resolveAsOf(ctx context.Context, a asof) (op.Timestamp, error) {
+	if a.beforeNow == 0 {
+		return a.at, nil
+	}
+	now, err := h.backend.Timestamps(ctx, 1)
+	if err != nil {
+		return 0, err
+	}
+	if a.beforeNow < -int64(op.MaxTimestamp) {
+		return 1, nil
+	}
+	return max(now.Add(a.beforeNow), 1), nil
+}

@@ -1,0 +1,88 @@
+package commands
+
+// killFilter chooses the connections that CLIENT KILL closes; nil fields choose all.
+type killFilter struct {
+	id            int64
+	addr, laddr   string
+	user          string
+	none          bool // a type of which there is none
+	includeCaller bool
+}
+
+func parseClientKill(p *parser) request {
+	if len(p.args) == 1 {
+		return killOne(string(p.next()))
+	}
+	f := killFilter{}
+	for p.more() {
+		switch {
+		case len(p.args) < 2:
+			p.fail(errSyntax)
+		case p.is("ID"):
+			id, ok := parseID(p.next())
+			if !ok {
+				p.fail(errBadClientID)
+			}
+			f.id = id
+		case p.is("TYPE"):
+			f.none = !p.clientType() || f.none
+		case p.is("ADDR"):
+			f.addr = string(p.next())
+		case p.is("LADDR"):
+			f.laddr = string(p.next())
+		case p.is("USER"):
+			f.user = string(p.next())
+		case p.is("SKIPME"):
+			f.includeCaller = p.skipMe()
+		default:
+			p.fail(errSyntax)
+		}
+	}
+	return request{local: func(c *call) { c.w.Int(int64(c.s.h.kill(f, c.s))) }}
+}
+
+// skipMe takes yes or no; no means that the caller may be closed too.
+func (p *parser) skipMe() (include bool) {
+	switch {
+	case p.is("NO"):
+		return true
+	case p.is("YES"):
+	default:
+		p.fail(errSyntax)
+	}
+	return false
+}
+
+func killOne(addr string) request {
+	return request{local: func(c *call) {
+		if c.s.h.kill(killFilter{addr: addr, includeCaller: true}, c.s) == 0 {
+			c.w.Error(errNoSuchClient)
+			return
+		}
+		c.w.SimpleString("OK")
+	}}
+}
+
+// kill closes what the filter chooses and returns how many. The caller itself gets its reply first.
+func (h *Handler) kill(f killFilter, caller *Session) (n int) {
+	for _, s := range h.clients() {
+		if !f.chooses(s) || s == caller && !f.includeCaller {
+			continue
+		}
+		n++
+		if s == caller {
+			s.closing = true
+		} else if s.conn.Kill != nil {
+			s.conn.Kill()
+		}
+	}
+	return n
+}
+
+func (f *killFilter) chooses(s *Session) bool {
+	return !f.none &&
+		(f.id == 0 || f.id == s.conn.ID) &&
+		(f.addr == "" || f.addr == s.conn.Remote) &&
+		(f.laddr == "" || f.laddr == s.conn.Local) &&
+		(f.user == "" || f.user == "default")
+}

@@ -1,0 +1,60 @@
+package commands
+
+// Limits bounds what one client can ask for. A zero field means its default.
+type Limits struct {
+	NameBytes      int   // of a key, lock, sequence, owner or idempotency key
+	ValueBytes     int   // of a value
+	BatchOps       int   // operations given to the Backend in one call
+	QueuedCommands int   // in one MULTI
+	QueuedBytes    int   // of the arguments of one MULTI
+	Watches        int   // watched keys of one session
+	ReplyBytes     int   // of one reply that gathers many values (MGET, KEYS)
+	PageItems      int   // of one page of KPREFIX, KRANGE and the SCAN family
+	PageBytes      int   // of such a page
+	HistoryItems   int   // of one KHISTORY
+	ScanPositions  int   // positions inside a slot that are remembered for SCAN cursors, on the whole node
+	IdemMilli      int64 // how long SEQNEXT ... IDEM remembers its answer, milliseconds
+}
+
+// defaultLimits are those of the command contract.
+var defaultLimits = Limits{
+	NameBytes:      8 << 10,
+	ValueBytes:     4 << 20,
+	BatchOps:       512,
+	QueuedCommands: 10_000,
+	QueuedBytes:    64 << 20,
+	Watches:        4096,
+	ReplyBytes:     256 << 20,
+	PageItems:      10_000,
+	PageBytes:      8 << 20,
+	HistoryItems:   10_000,
+	ScanPositions:  1 << 16,
+	IdemMilli:      24 * 60 * 60 * 1000,
+}
+
+// timestampsMax is how many timestamps TIMESTAMP gives at once, so that users can't run the clock ahead.
+const timestampsMax = 4096
+
+func (l Limits) withDefaults() Limits {
+	for _, f := range []struct{ v, d *int }{
+		{&l.NameBytes, &defaultLimits.NameBytes},
+		{&l.ValueBytes, &defaultLimits.ValueBytes},
+		{&l.BatchOps, &defaultLimits.BatchOps},
+		{&l.QueuedCommands, &defaultLimits.QueuedCommands},
+		{&l.QueuedBytes, &defaultLimits.QueuedBytes},
+		{&l.Watches, &defaultLimits.Watches},
+		{&l.ReplyBytes, &defaultLimits.ReplyBytes},
+		{&l.PageItems, &defaultLimits.PageItems},
+		{&l.PageBytes, &defaultLimits.PageBytes},
+		{&l.HistoryItems, &defaultLimits.HistoryItems},
+		{&l.ScanPositions, &defaultLimits.ScanPositions},
+	} {
+		if *f.v <= 0 {
+			*f.v = *f.d
+		}
+	}
+	if l.IdemMilli <= 0 {
+		l.IdemMilli = defaultLimits.IdemMilli
+	}
+	return l
+}

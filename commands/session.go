@@ -1,0 +1,177 @@
+package commands
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kahuna/op"
+	"kahuna/resp"
+)
+
+// Session is the state of one connection. Serve and Close belong to the connection's goroutine; what other sessions see of it
+// (CLIENT LIST) is guarded.
+type Session struct {
+	h     *Handler
+	conn  Conn
+	since time.Time
+
+	multi   *queue    // nil outside MULTI
+	watched []op.Seen // keys only, each once
+	closing bool      // the connection ends after the replies so far
+
+	batch batch
+
+	seen    atomic.Int64 // Unix milliseconds of the last command
+	command atomic.Pointer[Command]
+	proto   atomic.Int32
+	queued  atomic.Int32 // commands in MULTI; -1 outside
+	watches atomic.Int32
+	mu      sync.Mutex // guards the names
+	name    string
+	libName string
+	libVer  string
+}
+
+// execution is one Serve under way.
+type execution struct {
+	ctx  context.Context
+	w    *resp.Writer
+	args [][]byte // of the command that is being looked at
+}
+
+// Serve executes commands that arrived together, in order, and writes exactly one reply for each, up to a QUIT. Every
+// command has at least its name. The arguments are the session's from then on. It returns false when the connection is to be
+// closed after the replies are sent.
+func (s *Session) Serve(ctx context.Context, cmds [][][]byte, w *resp.Writer) bool {
+	x := &execution{ctx: ctx, w: w}
+	s.seen.Store(s.h.now().UnixMilli())
+	for _, args := range cmds {
+		if s.closing {
+			break
+		}
+		x.args = args
+		s.accept(x)
+	}
+	s.flush(x)
+	s.proto.Store(int32(w.Proto()))
+	s.watches.Store(int32(len(s.watched)))
+	return !s.closing
+}
+
+// Close ends the session. What was queued or watched is dropped; nothing of it has taken effect.
+func (s *Session) Close() {
+	s.dropTransaction()
+	s.h.forget(s)
+}
+
+// accept takes one command: to the batch, to the queue of MULTI, or executes it.
+func (s *Session) accept(x *execution) {
+	row, skip, err := s.h.table.resolve(x.args)
+	if err != "" {
+		if s.multi != nil {
+			s.multi.broken = true
+		}
+		s.add(x, request{err: err})
+		return
+	}
+	s.command.Store(row)
+	if row.direct != nil {
+		s.flush(x)
+		row.direct(s, x)
+		return
+	}
+	r := s.parse(row, x.args[skip:])
+	if s.multi != nil {
+		s.enqueue(x, r)
+		return
+	}
+	s.add(x, r)
+}
+
+func (s *Session) parse(row *Command, args [][]byte) request {
+	p := parser{h: s.h, s: s, row: row, args: args}
+	r := row.parse(&p)
+	if p.err != "" {
+		return request{err: p.err}
+	}
+	return r
+}
+
+// batch is requests that wait to be executed in one call of the Backend.
+type batch struct {
+	requests []request
+	ops      []op.Op
+}
+
+// add executes a request, or lets it wait for those behind it: results are then written in the same order.
+func (s *Session) add(x *execution, r request) {
+	if r.run != nil || len(r.ops) > 1 {
+		s.flush(x)
+		s.perform(x, &r)
+		return
+	}
+	s.batch.requests = append(s.batch.requests, r)
+	s.batch.ops = append(s.batch.ops, r.ops...)
+	if len(s.batch.ops) >= s.h.limits.BatchOps {
+		s.flush(x)
+	}
+}
+
+func (s *Session) perform(x *execution, r *request) {
+	mark := x.w.Len()
+	c := &call{s: s, w: x.w, d: s.h.backend}
+	if err := c.perform(x.ctx, r); err != nil {
+		x.w.Truncate(mark)
+		x.w.Error(errorText(err))
+	}
+}
+
+// flush executes the batch and writes its replies.
+func (s *Session) flush(x *execution) {
+	b := &s.batch
+	if len(b.requests) == 0 {
+		return
+	}
+	var out []op.Outcome
+	if len(b.ops) > 0 {
+		out = s.h.backend.Do(x.ctx, b.ops)
+	}
+	c := &call{s: s, w: x.w, d: s.h.backend}
+	s.replyAll(x.ctx, c, b.requests, out)
+	clear(b.requests)
+	clear(b.ops)
+	b.requests, b.ops = b.requests[:0], b.ops[:0]
+}
+
+// replyAll writes the replies of plain requests, whose operations have the outcomes out, one after the other.
+func (s *Session) replyAll(ctx context.Context, c *call, requests []request, out []op.Outcome) {
+	var now op.Timestamp
+	for i := range requests {
+		r := &requests[i]
+		mine := out[:len(r.ops)]
+		out = out[len(r.ops):]
+		if now == 0 {
+			var err error
+			if now, err = s.nowFor(ctx, r, mine); err != nil {
+				c.w.Error(errorText(err))
+				continue
+			}
+		}
+		r.write(c, mine, now)
+	}
+}
+
+// nowFor asks for the present time if the reply of a request needs it, else it is 0.
+func (s *Session) nowFor(ctx context.Context, r *request, out []op.Outcome) (op.Timestamp, error) {
+	if !r.clock {
+		return 0, nil
+	}
+	for i := range out {
+		if out[i].ExpireAt != 0 {
+			return s.h.backend.Timestamps(ctx, 1)
+		}
+	}
+	return 0, nil
+}
