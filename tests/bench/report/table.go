@@ -81,7 +81,7 @@ func (r *Report) ratio(c *Cell, other string) string {
 	if of == 0 {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f", c.Median[OpsPerSecond]/of)
+	return number(c.Median[OpsPerSecond] / of)
 }
 
 func (c *Cell) show(m Metric) string {
