@@ -13,7 +13,8 @@ import (
 
 // Redis adds numbers as long doubles of 64 bits of mantissa and writes them with 17 digits after the point, so that
 // 0.1 + 0.2 is 0.3. The same is done here in software, with every step rounded as IEEE 754 says, so that the bytes are
-// Redis's and the same on every machine. Hexadecimal numbers, which strtold takes, are not accepted.
+// Redis's and the same on every machine. Two things differ: hexadecimal numbers, which strtold takes, are not accepted, and
+// what is too small for a long double counts as 0.
 const (
 	mantissaBits    = 64
 	exponentMax     = 16384 // a long double is below 2^exponentMax
@@ -44,7 +45,7 @@ func IncrFloat(v mvcc.View, o *op.IncrFloat) (op.Result, error) {
 			return refuse(op.NotFinite)
 		}
 		sum = new(big.Float).SetPrec(mantissaBits).Add(sum, delta)
-		if sum.MantExp(nil) > exponentMax {
+		if !inRange(sum) {
 			return refuse(op.NotFinite)
 		}
 		text := formatFloat(sum)
@@ -73,8 +74,10 @@ func parseFloat(b []byte) (*big.Float, bool) {
 		return nil, false
 	}
 	f := new(big.Float).SetPrec(mantissaBits).SetRat(r)
-	return f, f.MantExp(nil) <= exponentMax
+	return f, inRange(f)
 }
+
+func inRange(f *big.Float) bool { return f.MantExp(nil) <= exponentMax }
 
 // isDecimal tells whether s is an optional sign, and digits with at most one point among them.
 func isDecimal(s string) bool {

@@ -48,6 +48,9 @@ func (s *state) room(from int64) uint64 {
 	return (uint64(from) - uint64(s.Min)) / -uint64(s.Step)
 }
 
+// stands tells whether value can be the last one given out: it or the one after it is within the bounds.
+func (s *state) stands(value int64) bool { return s.inBounds(value) || s.nextInBounds(value) }
+
 func (s *state) inBounds(value int64) bool { return s.Min <= value && value <= s.Max }
 
 func (s *state) nextInBounds(value int64) bool {

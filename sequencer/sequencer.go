@@ -77,7 +77,7 @@ func Set(v mvcc.View, o *op.SeqSet) (op.Result, error) {
 		return op.Result{Status: op.NotFound}, nil
 	}
 	s := state{seq}
-	if !s.inBounds(o.Value) && !s.nextInBounds(o.Value) {
+	if !s.stands(o.Value) {
 		return op.Result{Status: op.OutOfBounds}, nil
 	}
 	if !o.Force && s.behind(o.Value) {
@@ -108,11 +108,12 @@ func Get(v mvcc.View, o *op.SeqGet) (op.Result, error) {
 
 // Decode reads the state of a sequence from its record.
 func Decode(rec mvcc.Record) (op.SeqState, error) {
-	s, err := op.DecodeSeq(rec.Value)
-	if err != nil || rec.Type != mvcc.TypeString || !Valid(s.SeqSettings) {
+	seq, err := op.DecodeSeq(rec.Value)
+	s := state{seq}
+	if err != nil || rec.Type != mvcc.TypeString || !Valid(s.SeqSettings) || s.Started && !s.stands(s.Last) {
 		return op.SeqState{}, ErrDamaged
 	}
-	return s, nil
+	return s.SeqState, nil
 }
 
 func load(v mvcc.View, name []byte) (op.SeqState, bool, error) {
