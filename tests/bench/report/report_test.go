@@ -96,7 +96,7 @@ func TestTable(t *testing.T) {
 		Machine: Machine{OS: "linux/amd64", Kernel: "6.1", CPU: "Some CPU", CPUs: 2, Go: "go1", Began: "then"}, Rounds: 3, SecondsS: 3,
 		Floor: floor.Result{Sync: floor.Figure{PerSecond: 7614, P50Us: 117, P99Us: 330}},
 		Systems: []*System{{Name: "kahuna", Version: "kahuna 1 | dev", ReadyMs: 620, IdleKnown: true, IdleRSSMiB: 23.2, IdleCPUPercent: 0.4},
-			{Name: "etcd", Skipped: "not found in PATH"}},
+			{Name: "etcd", Skipped: "not found in PATH"}, {Name: "redis", Version: "v7", Failure: "it ended"}},
 		Cells: []*Cell{cell(system.Kahuna, "set", 30_000), cell(system.Redis, "set", 60_000), failed},
 		Goals: []Goal{{"fast", "0.50", Reached}},
 	}
@@ -109,6 +109,8 @@ func TestTable(t *testing.T) {
 		"| fdatasync of a 4 KiB overwrite | 7,614 | 117 | 330 |\n",
 		"| kahuna | kahuna 1 / dev | 620 | 23.2 | 0.40 | - |\n",
 		"| etcd | skipped: not found in PATH | - | - | - | - |\n",
+		"| redis | v7 FAILED | - | - | - | - |\n",
+		"- redis: it ended\n",
 		"| SET c=50 | kahuna | 30,000 | 0.500 | 1.25 | 12.3 | 16.2 | - | - | 0.500 | - |\n",
 		"| SET c=50 | redis | 60,000 | 0.500 | 1.25 | 12.3 | 16.2 | - | - | 1.00 | - |\n",
 		"| GET c=50 | kahuna | FAILED | - | - | - | - | - | - | - | - |\n",

@@ -47,7 +47,11 @@ func (r *Report) writeSystems(b *strings.Builder) {
 		if s.IdleKnown {
 			rss, cpu = number(s.IdleRSSMiB), fmt.Sprintf("%.2f", s.IdleCPUPercent)
 		}
-		row(b, s.Name, oneLine(s.Version), positive(s.ReadyMs), rss, cpu, positive(s.EndRSSMiB))
+		version := oneLine(s.Version)
+		if s.Failure != "" {
+			version += " FAILED"
+		}
+		row(b, s.Name, version, positive(s.ReadyMs), rss, cpu, positive(s.EndRSSMiB))
 	}
 	b.WriteByte('\n')
 }
