@@ -245,9 +245,14 @@ func TestDamagedStateIsAFault(t *testing.T) {
 	if _, _, err := Run(v, next); err == nil {
 		t.Error("a damaged answer is taken")
 	}
-	put(op.Seq(name), op.AppendSeq(nil, &op.SeqState{}))
-	if _, _, err := Run(v, &op.SeqGet{Name: name}); err == nil {
-		t.Error("a sequence without a step is taken")
+	for what, s := range map[string]op.SeqState{
+		"without a step":    {},
+		"out of its bounds": {SeqSettings: Asked{}.Settings(), Last: -1, Started: true},
+	} {
+		put(op.Seq(name), op.AppendSeq(nil, &s))
+		if _, _, err := Run(v, &op.SeqGet{Name: name}); err == nil {
+			t.Errorf("a sequence %s is taken", what)
+		}
 	}
 }
 
