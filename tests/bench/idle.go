@@ -12,6 +12,9 @@ const bytesPerMiB = 1 << 20
 // measureIdle looks at all servers at the same time, before any has done work: memory once they have settled, CPU after
 // that.
 func (b *bench) measureIdle(ctx context.Context) {
+	if len(b.targets) == 0 {
+		return
+	}
 	settle, measure := idleSettle, idleMeasure
 	if b.options.quick {
 		settle, measure = settle/10, measure/10
