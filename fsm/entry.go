@@ -17,7 +17,8 @@ var ErrEntry = errors.New("fsm: a log entry can't be read")
 type Unit []op.Op
 
 // Entry is what one log entry holds. Term is the one in which its timestamps were checked: in a log of another term it is a
-// no-op. First is the timestamp of the first operation; each one after it has the next.
+// no-op. First is the timestamp of the first operation; each
+// takes op.Timestamps of them.
 type Entry struct {
 	Term  uint64
 	First op.Timestamp

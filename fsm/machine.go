@@ -76,9 +76,9 @@ func Open(store *storage.Store, id uint32) (*Machine, error) {
 func List(store *storage.Store) (ids []uint32, err error) {
 	snap := store.Snapshot()
 	defer snap.Close()
-	lo, hi := storage.PartitionBounds()
-	err = snap.Scan(lo, hi, false, true, func(key, _ []byte) (bool, error) {
-		id, what, err := storage.ParsePartition(key)
+	lo := []byte{byte(storage.KindPartition)}
+	err = snap.Scan(lo, storage.PrefixEnd(nil, lo), false, true, func(key, _ []byte) (bool, error) {
+		id, what, _, err := storage.ParsePartition(key)
 		if err == nil && what == whatState {
 			ids = append(ids, id)
 		}
@@ -168,7 +168,7 @@ func (m *Machine) applyEntry(b *storage.Batch, le LogEntry) ([]op.Result, error)
 				bounced = r.Status.Bounce()
 			}
 			results = append(results, r)
-			ts++
+			ts += op.Timestamp(op.Timestamps(o))
 		}
 	}
 	if e.Term == le.Term && total > 0 {

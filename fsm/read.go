@@ -12,8 +12,17 @@ func (m *Machine) Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, erro
 	if !m.owns(m.state.Load(), o) {
 		return op.Result{Status: op.Moved}, nil
 	}
+	if c, ok := o.(*op.Count); ok && at == mvcc.Latest && m.whole(c) {
+		return op.Result{Int: m.state.Load().Live[c.Space]}, nil
+	}
 	res, err := Read(r, at, o)
 	return outcome(res, err)
+}
+
+// whole tells whether a count is of all the partition has of a space, which is known without counting.
+func (m *Machine) whole(c *op.Count) bool {
+	s := m.state.Load()
+	return int(c.Space) < spaces && Compare(c.From, s.From) == 0 && Compare(c.To, s.To) == 0
 }
 
 // Read runs a read-only operation, wherever its names lie.
@@ -27,8 +36,10 @@ func Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, error) {
 	case *op.History:
 		return history(v, o)
 	case *op.Version:
-		seen, err := v.Seen(o.Name)
-		return op.Result{TS: seen.TS, Found: seen.Live}, err
+		return version(v, o)
+	case *op.TxnRead:
+		state, found, err := txn.Load(r, o.Home, o.Txn)
+		return op.Result{Found: found, Txn: &state}, err
 	case *op.Scan:
 		if o.ByName {
 			return scanByName(v, r, o)
@@ -43,6 +54,18 @@ func Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, error) {
 		return op.Result{Found: found, Value: value}, err
 	}
 	return runOn(v, o)
+}
+
+func version(v *mvcc.At, o *op.Version) (op.Result, error) {
+	seen, rec, err := v.Seen(o.Name)
+	if err != nil {
+		return op.Result{}, err
+	}
+	res := op.Result{TS: seen.TS, Rev: rec.Rev, Found: seen.Live}
+	if o.Full && seen.Live {
+		res.Value, res.ExpireAt, res.Int = clip(rec.Value), rec.ExpireAt, int64(rec.Type)
+	}
+	return res, nil
 }
 
 func getRevision(v *mvcc.At, o *op.Get) (res op.Result, err error) {

@@ -83,15 +83,15 @@ func runOn(v mvcc.View, o op.Op) (op.Result, error) {
 	if r, ok, err := sequencer.Run(v, o); ok {
 		return r, err
 	}
-	return op.Result{}, ErrEntry
+	return op.Result{Status: op.Unsupported}, nil
 }
 
 // RunOn is runOn for transactions, whose View is their working set.
 func RunOn(v mvcc.View, o op.Op) (op.Result, error) { return outcome(runOn(v, o)) }
 
-// multi runs operations at one timestamp, as one: what they write becomes one version of each name.
+// multi runs operations as one: what they write becomes one version of each name, all at the last of their timestamps.
 func (m *Machine) multi(w mvcc.Writer, o *op.Multi, ts op.Timestamp) (op.Result, error) {
-	m.work.Reset(w.Batch, ts)
+	m.work.ResetRange(w.Batch, ts, op.Timestamps(o))
 	for _, seen := range o.Watches {
 		is, err := m.work.Seen(seen.Name)
 		if err != nil {
@@ -111,6 +111,7 @@ func (m *Machine) multi(w mvcc.Writer, o *op.Multi, ts op.Timestamp) (op.Result,
 			return op.Result{}, err
 		}
 		res.Sub[i] = r
+		m.work.Step()
 	}
 	return res, m.work.Flush(w)
 }

@@ -131,16 +131,17 @@ func (a *At) visit(n op.Name, s stored, fn func(Record, bool) (bool, error)) (bo
 	return fn(s.Record, s.lost)
 }
 
-// Seen is the version of a name that the read lands on, live or not.
-func (a *At) Seen(n op.Name) (op.Seen, error) {
+// Seen is the version of a name that the read lands on, live or not. The value of one that is not kept is ErrCollected.
+func (a *At) Seen(n op.Name) (op.Seen, Record, error) {
 	s, err := a.version(n)
 	if err != nil {
-		return op.Seen{}, err
+		return op.Seen{}, Record{}, err
 	}
-	if s.ExpireAt > 0 && a.at == Latest {
-		return op.Seen{}, ErrNeedsTime
+	rec, live, err := a.judge(n, s)
+	if err != nil {
+		return op.Seen{}, Record{}, err
 	}
-	return op.Seen{Name: n, TS: s.TS, Live: s.liveAt(a.at)}, nil
+	return op.Seen{Name: n, TS: s.TS, Live: live}, rec, nil
 }
 
 // Scan goes through the live names of a space in the order of slots and names. What fn gets is valid until it returns.

@@ -91,3 +91,16 @@ func (w Writer) due(n op.Name, was, is op.Timestamp) {
 		w.Batch.Set(storage.AppendDue(nil, is, n), []byte{recordFormat})
 	}
 }
+
+// DueOf gives the place in the list of due times that belongs to a stored key and value: 0 for one that has none.
+func DueOf(key, value []byte) (due op.Timestamp, n op.Name, err error) {
+	if len(key) == 0 || key[0] != byte(storage.KindCurrent) {
+		return 0, n, nil
+	}
+	s, err := decode(value)
+	if err != nil || s.ExpireAt == 0 {
+		return 0, n, err
+	}
+	n, err = storage.ParseCurrent(key)
+	return s.ExpireAt, n, err
+}

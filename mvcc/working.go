@@ -15,7 +15,8 @@ var ErrOrder = errors.New("mvcc: the operation's timestamp is not above what it 
 // Nothing reaches the batch before Flush, so an operation that bounces or fails leaves nothing behind.
 type Working struct {
 	r    Reader
-	now  op.Timestamp
+	now  op.Timestamp // of the operation that runs
+	end  op.Timestamp // of what is written
 	rows []row
 	at   map[string]int // rows by name, once there are many
 }
@@ -31,11 +32,18 @@ type row struct {
 	written bool
 }
 
-// Reset starts a new operation at a timestamp, keeping the memory.
-func (w *Working) Reset(r Reader, now op.Timestamp) {
+// Reset starts anew at a timestamp, keeping the memory.
+func (w *Working) Reset(r Reader, now op.Timestamp) { w.ResetRange(r, now, 1) }
+
+// ResetRange starts a run of n operations that take effect as one. They have the timestamps from now on, one each, so that no
+// two grants of a lock bear the same token; what they write bears the last of them.
+func (w *Working) ResetRange(r Reader, now op.Timestamp, n int) {
 	clear(w.rows)
-	w.r, w.now, w.rows, w.at = r, now, w.rows[:0], nil
+	w.r, w.now, w.end, w.rows, w.at = r, now, now+op.Timestamp(n)-1, w.rows[:0], nil
 }
+
+// Step goes on to the next operation of the run.
+func (w *Working) Step() { w.now = min(w.now+1, w.end) }
 
 // Now is the operation's timestamp.
 func (w *Working) Now() op.Timestamp { return w.now }
@@ -109,7 +117,7 @@ func (w *Working) Put(n op.Name, rec Record) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	rec.TS, rec.Rev, rec.Deleted = w.now, r.old.Rev+1, false
+	rec.TS, rec.Rev, rec.Deleted = w.end, r.old.Rev+1, false
 	r.next, r.written = rec, true
 	return rec, nil
 }
@@ -124,7 +132,7 @@ func (w *Working) PutExpiry(n op.Name, at op.Timestamp) error {
 	if err != nil {
 		return err
 	}
-	rec.TS, rec.ExpireAt = w.now, at
+	rec.TS, rec.ExpireAt = w.end, at
 	r.next, r.written = rec, true
 	return nil
 }
@@ -139,7 +147,7 @@ func (w *Working) Delete(n op.Name) (uint64, error) {
 		r.written = false
 		return 0, nil
 	}
-	r.next, r.written = Record{TS: w.now, Rev: r.old.Rev + 1, Deleted: true, Type: r.old.Type}, true
+	r.next, r.written = Record{TS: w.end, Rev: r.old.Rev + 1, Deleted: true, Type: r.old.Type}, true
 	return r.next.Rev, nil
 }
 

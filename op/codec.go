@@ -216,6 +216,14 @@ func (*Version) Kind() Kind     { return KindVersion }
 func (o *Version) Target() Name { return o.Name }
 func (o *Version) wire(w *wire) {
 	w.name(&o.Name)
+	w.bool(&o.Full)
+}
+
+func (*TxnRead) Kind() Kind     { return KindTxnRead }
+func (o *TxnRead) Target() Name { return o.Home }
+func (o *TxnRead) wire(w *wire) {
+	w.time(&o.Txn)
+	w.name(&o.Home)
 }
 
 func (*Prewrite) Kind() Kind     { return KindPrewrite }
@@ -351,6 +359,7 @@ var makers = [256]func() Op{
 	KindClockBound:  func() Op { return new(ClockBound) },
 	KindInitCluster: func() Op { return new(InitCluster) },
 	KindRangeMap:    func() Op { return new(RangeMap) },
+	KindTxnRead:     func() Op { return new(TxnRead) },
 }
 
 func first(ns []Name) Name {

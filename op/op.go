@@ -47,6 +47,7 @@ const (
 	KindClockBound  Kind = 33
 	KindInitCluster Kind = 34
 	KindRangeMap    Kind = 35
+	KindTxnRead     Kind = 36
 )
 
 // Op is one operation. Target is what it is routed by (Scan, Count and DeleteRange, which are about a range, are routed by
@@ -345,10 +346,19 @@ type Multi struct {
 	Watches []Seen
 }
 
-// Version asks for the current version of a name, for WATCH. Result: TS, Found (live).
+// Version asks for the version of a name, live or not, for WATCH and for transactions. Result: TS, Rev, Found (live); with
+// Full also Value, ExpireAt and, as Int, the type of the value.
 type Version struct {
 	read
 	Name Name
+	Full bool
+}
+
+// TxnRead reads a transaction's record at home. Result: Found, Txn.
+type TxnRead struct {
+	read
+	Txn  TxnID
+	Home Name
 }
 
 // TxnID names a transaction: its start timestamp, unique in the cluster.

@@ -29,6 +29,7 @@ const (
 	Conflict       Status = 30 // a transaction lost
 	Aborted        Status = 31 // the transaction was ended as aborted
 	BadSettings    Status = 32
+	Unsupported    Status = 33 // the operation can't run where it was put (a History inside a Multi)
 )
 
 // Bounce tells whether the operation was not judged and is to be sent again.

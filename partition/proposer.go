@@ -31,6 +31,9 @@ func (r *Replica) Submit(u fsm.Unit) (*Pending, error) {
 		return nil, ErrNotLeader
 	}
 	p := &Pending{ops: u, encoded: fsm.AppendUnit(nil, u), done: make(chan struct{})}
+	for _, o := range u {
+		p.stamps += op.Timestamps(o)
+	}
 	if err := r.queue.put(p); err != nil {
 		return nil, err
 	}
@@ -75,12 +78,13 @@ func (r *Replica) proposeEntry(units []*Pending) (entry, error) {
 	if term == 0 {
 		return entry{}, ErrNotLeader
 	}
-	ops, bytes := 0, 32
+	ops, stamps, bytes := 0, 0, 32
 	for _, p := range units {
 		ops += len(p.ops)
+		stamps += p.stamps
 		bytes += len(p.encoded)
 	}
-	first, err := r.stamp(ops)
+	first, err := r.stamp(stamps)
 	if err != nil {
 		return entry{}, err
 	}

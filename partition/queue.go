@@ -19,6 +19,7 @@ type Limits struct {
 type Pending struct {
 	ops     fsm.Unit
 	encoded []byte
+	stamps  int // timestamps it takes
 	results []op.Result
 	err     error
 	done    chan struct{}

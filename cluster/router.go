@@ -1,0 +1,343 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"kahuna/fsm"
+	"kahuna/mvcc"
+	"kahuna/op"
+	"kahuna/partition"
+)
+
+// Router takes operations to the partitions that own their names, and sends again what bounced.
+type Router struct {
+	ranges   atomic.Pointer[RangeMap]
+	replica  func(id uint32) *partition.Replica // nil: not on this node
+	clock    partition.Stamper
+	writable func() error // why writes are refused; nil when they are not
+	timeout  time.Duration
+	unitOps  int
+	unitSize int
+}
+
+// entryBytesMax is the largest operation that is taken: what it becomes must fit one batch of the store.
+const entryBytesMax = 4<<20 + 64<<10
+
+// While an operation waits for a leader or for another transaction's end, it asks again after this long, doubling.
+const (
+	backoffMin = time.Millisecond
+	backoffMax = 50 * time.Millisecond
+)
+
+// Do runs operations. Those on names of one partition are run in their order, and together as far as they fit; those on
+// different partitions are not ordered. Scan, Count and DeleteRange go over all partitions of their range, after the operations
+// before them and before those behind. There is one outcome for each.
+func (r *Router) Do(ctx context.Context, ops []op.Op) []op.Outcome {
+	return r.all(ctx, mvcc.Latest, ops, true)
+}
+
+// Try is Do, but an operation that meets the intent of a transaction that has not ended is a Conflict, and does not wait.
+func (r *Router) Try(ctx context.Context, ops []op.Op) []op.Outcome {
+	return r.all(ctx, mvcc.Latest, ops, false)
+}
+
+// ReadAt runs read-only operations on the state at a timestamp that the clock has given out. It waits for transactions that
+// might commit at or below it, or ends with Conflict when wait is false.
+func (r *Router) ReadAt(ctx context.Context, at op.Timestamp, ops []op.Op, wait bool) []op.Outcome {
+	return r.all(ctx, at, ops, wait)
+}
+
+// Now takes n timestamps in a row and returns the first.
+func (r *Router) Now(ctx context.Context, n int) (op.Timestamp, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	first, err := r.clock.Next(ctx, n)
+	for wait := backoffMin; err != nil; wait = min(2*wait, backoffMax) {
+		if !pause(ctx, wait) {
+			return 0, fmt.Errorf("%w: no timestamp from the cluster's clock within %v: %w", ErrClusterDown, r.timeout, err)
+		}
+		first, err = r.clock.Next(ctx, n)
+	}
+	return first, nil
+}
+
+// Partition is the id of the partition that a name lies in, as far as this node knows.
+func (r *Router) Partition(n op.Name) uint32 { return r.ranges.Load().Find(n.Key).ID }
+
+// Ranges is the range map as this node knows it.
+func (r *Router) Ranges() *RangeMap { return r.ranges.Load() }
+
+func (r *Router) all(ctx context.Context, at op.Timestamp, ops []op.Op, wait bool) []op.Outcome {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	out := make([]op.Outcome, len(ops))
+	if err := r.admit(ops); err != nil {
+		return refuse(out, err)
+	}
+	for from := 0; from < len(ops); {
+		if isRangeOp(ops[from]) {
+			out[from] = r.overRange(ctx, at, ops[from], wait)
+			from++
+			continue
+		}
+		end := from
+		for end < len(ops) && !isRangeOp(ops[end]) {
+			end++
+		}
+		t := task{r: r, ctx: ctx, at: at, ops: ops[from:end], out: out[from:end], wait: wait}
+		t.run()
+		from = end
+	}
+	return out
+}
+
+// admit refuses writes while the node takes none. What ends locks and transactions is let through: it frees.
+func (r *Router) admit(ops []op.Op) error {
+	for _, o := range ops {
+		switch o.(type) {
+		case *op.Decide, *op.Settle, *op.Resolve, *op.Forget:
+			continue
+		}
+		if !o.ReadOnly() {
+			return r.writable()
+		}
+	}
+	return nil
+}
+
+func refuse(out []op.Outcome, err error) []op.Outcome {
+	for i := range out {
+		out[i].Err = err
+	}
+	return out
+}
+
+// task is a run of operations with one name each, on their way.
+type task struct {
+	r     *Router
+	ctx   context.Context
+	at    op.Timestamp
+	ops   []op.Op
+	out   []op.Outcome
+	wait  bool
+	left  []int // of ops, those that have no end yet, in order
+	cause error // why the last attempt did not end some of them
+}
+
+// run goes round until every operation has its end.
+func (t *task) run() {
+	t.left = make([]int, len(t.ops))
+	for i := range t.left {
+		t.left[i] = i
+	}
+	wait := backoffMin
+	for {
+		before := len(t.left)
+		t.round()
+		if len(t.left) == 0 {
+			return
+		}
+		if len(t.left) < before && t.cause == nil {
+			wait = backoffMin
+			continue
+		}
+		if !pause(t.ctx, wait) {
+			t.giveUp()
+			return
+		}
+		wait = min(2*wait, backoffMax)
+	}
+}
+
+// giveUp ends what is left when the time is over. None of it is in a log.
+func (t *task) giveUp() {
+	err := fmt.Errorf("%w: no leader for the range within %v", ErrClusterDown, t.r.timeout)
+	if errors.Is(t.cause, ErrTryAgain) {
+		err = t.cause
+	}
+	for _, i := range t.left {
+		t.out[i].Err = err
+	}
+}
+
+// batch is what goes to one partition in one round.
+type batch struct {
+	id      uint32
+	replica *partition.Replica
+	index   []int
+	ops     []op.Op
+	bytes   int
+	reads   bool
+	full    bool
+	pending *partition.Pending
+	err     error
+}
+
+// round sends everything that is left to its partition once: writes first, all at the same time, then reads while they are on
+// their way.
+func (t *task) round() {
+	t.cause = nil
+	batches, rest := t.gather()
+	for _, b := range batches {
+		t.send(b)
+	}
+	for _, b := range batches {
+		if b.reads && b.err == nil {
+			results, err := b.replica.Read(t.ctx, t.at, b.ops)
+			rest = t.take(b, results, err, rest)
+		}
+	}
+	for _, b := range batches {
+		if !b.reads || b.err != nil {
+			results, err := b.await(t.ctx)
+			rest = t.take(b, results, err, rest)
+		}
+	}
+	t.left = sorted(rest)
+}
+
+// gather groups what is left by partition. What does not fit a partition's unit waits for the next round, with everything
+// behind it on that partition.
+func (t *task) gather() (batches []*batch, rest []int) {
+	ranges := t.r.ranges.Load()
+	for _, i := range t.left {
+		o := t.ops[i]
+		id := ranges.route(o)
+		b := find(batches, id)
+		if b == nil {
+			b = &batch{id: id, reads: true}
+			batches = append(batches, b)
+		}
+		size := op.Size(o)
+		if b.full || len(b.ops) > 0 && (len(b.ops) == t.r.unitOps || b.bytes+size > t.r.unitSize) {
+			b.full = true
+			rest = append(rest, i)
+			continue
+		}
+		b.index, b.ops, b.bytes = append(b.index, i), append(b.ops, o), b.bytes+size
+		b.reads = b.reads && o.ReadOnly()
+	}
+	return batches, rest
+}
+
+func find(batches []*batch, id uint32) *batch {
+	for _, b := range batches {
+		if b.id == id {
+			return b
+		}
+	}
+	return nil
+}
+
+func (t *task) send(b *batch) {
+	if b.replica = t.r.replica(b.id); b.replica == nil {
+		b.err = partition.ErrNotLeader
+		return
+	}
+	if b.bytes > entryBytesMax {
+		b.err = fmt.Errorf("%w: the request has %d bytes (limit %d bytes)", ErrTooLarge, b.bytes, entryBytesMax)
+		return
+	}
+	if !b.reads {
+		b.pending, b.err = b.replica.Submit(fsm.Unit(b.ops))
+	}
+}
+
+func (b *batch) await(ctx context.Context) ([]op.Result, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	select {
+	case <-b.pending.Done():
+		return b.pending.Result()
+	case <-ctx.Done():
+		return nil, partition.ErrUncertain
+	}
+}
+
+// take gives the operations of a batch their ends, as far as they have any, and adds the others to rest.
+func (t *task) take(b *batch, results []op.Result, err error, rest []int) []int {
+	if err != nil {
+		return t.failed(b, err, rest)
+	}
+	for k, i := range b.index {
+		res := results[k]
+		if res.Status == op.Blocked {
+			if end, ok := t.unblock(res.Intent); ok {
+				t.out[i].Result = end
+				continue
+			}
+		}
+		if res.Status.Bounce() {
+			// What comes behind it has bounced too, or is a read, which is run again to keep the order.
+			return append(rest, b.index[k:]...)
+		}
+		t.out[i].Result = res
+	}
+	return rest
+}
+
+// unblock settles the transaction whose intent an operation met. When it has not ended and the operation is not to wait, the
+// operation is a Conflict.
+func (t *task) unblock(intent *op.Intent) (end op.Result, ok bool) {
+	pending, err := t.r.settle(t.ctx, intent)
+	if err != nil {
+		t.cause = err
+		return end, false
+	}
+	if pending && !t.wait {
+		return op.Result{Status: op.Conflict}, true
+	}
+	if pending {
+		t.cause = fmt.Errorf("%w: a transaction on the same name has not ended", ErrTryAgain)
+	}
+	return end, false
+}
+
+// failed ends the operations of a batch that was refused, or whose end is not known; what may be sent again stays.
+func (t *task) failed(b *batch, err error, rest []int) []int {
+	var end error
+	switch {
+	case errors.Is(err, ErrTooLarge):
+		end = err
+	case errors.Is(err, partition.ErrUncertain) && !b.reads:
+		end = fmt.Errorf("%w: the write was sent to the log but its end was not seen", ErrUncertain)
+	case errors.Is(err, partition.ErrFull):
+		end = fmt.Errorf("%w: the partition's queue is full", ErrTryAgain)
+	case errors.Is(err, partition.ErrStopped):
+		end = fmt.Errorf("%w: the node is stopping", ErrTryAgain)
+	default:
+		t.cause = err
+		return append(rest, b.index...)
+	}
+	for _, i := range b.index {
+		t.out[i].Err = end
+	}
+	return rest
+}
+
+// sorted puts indexes in order; they come in a few runs that are.
+func sorted(index []int) []int {
+	for i := 1; i < len(index); i++ {
+		for k := i; k > 0 && index[k] < index[k-1]; k-- {
+			index[k], index[k-1] = index[k-1], index[k]
+		}
+	}
+	return index
+}
+
+// pause waits; false when ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,195 @@
+package coord
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"kahuna/cluster"
+	"kahuna/op"
+)
+
+// Router takes operations to their partitions; *cluster.Router is it.
+type Router interface {
+	Do(ctx context.Context, ops []op.Op) []op.Outcome
+	Try(ctx context.Context, ops []op.Op) []op.Outcome
+	ReadAt(ctx context.Context, at op.Timestamp, ops []op.Op, wait bool) []op.Outcome
+	Now(ctx context.Context, n int) (op.Timestamp, error)
+	Partition(n op.Name) uint32
+	Ranges() *cluster.RangeMap
+}
+
+// Options bound what a transaction may take.
+type Options struct {
+	Deadline    time.Duration       // from its start to its decision
+	Retry       time.Duration       // for how long one that conflicts is run again
+	NamesMax    int                 // written
+	BytesMax    int                 // written in one partition
+	Rand        func(n int64) int64 // spreads retries; nil: math/rand
+	SingleEntry bool                // transactions on one partition are one log entry
+}
+
+// DefaultOptions are what a server uses.
+func DefaultOptions() Options {
+	return Options{Deadline: 10 * time.Second, Retry: 3 * time.Second, NamesMax: 4096, BytesMax: 4 << 20, SingleEntry: true}
+}
+
+// Coordinator runs transactions. It is safe for concurrent use.
+type Coordinator struct {
+	router  Router
+	o       Options
+	running sync.WaitGroup // resolutions in the background
+	ctx     context.Context
+	cancel  context.CancelFunc
+}
+
+// New makes a Coordinator. Close it.
+func New(r Router, o Options) *Coordinator {
+	if o.Rand == nil {
+		o.Rand = rand.Int64N
+	}
+	c := &Coordinator{router: r, o: o}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c
+}
+
+// Close ends what runs in the background. What is left unresolved is resolved by whoever meets it.
+func (c *Coordinator) Close() {
+	c.cancel()
+	c.running.Wait()
+}
+
+// Doer runs operations: a transaction, or a snapshot.
+type Doer interface {
+	Do(ctx context.Context, ops []op.Op) []op.Outcome
+}
+
+// Transact runs fn as one transaction, and again with a fresh snapshot while it conflicts, for a bounded time. done is false,
+// and nothing was changed, when a watch does not hold. An error of fn ends it without effect.
+func (c *Coordinator) Transact(ctx context.Context, watches []op.Seen, fn func(tx Doer) error) (done bool, err error) {
+	until := time.Now().Add(c.o.Retry)
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		done, err = c.attempt(ctx, watches, fn)
+		if !errors.Is(err, ErrConflict) || time.Now().After(until) {
+			return done, err
+		}
+		if !c.pause(ctx, wait/2+time.Duration(c.o.Rand(int64(wait)))) {
+			return false, err
+		}
+	}
+}
+
+func (c *Coordinator) attempt(ctx context.Context, watches []op.Seen, fn func(tx Doer) error) (bool, error) {
+	tx, err := c.begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, w := range watches {
+		holds, err := tx.watch(ctx, w)
+		if err != nil || !holds {
+			return false, err
+		}
+	}
+	if err := fn(tx); err != nil {
+		return false, err
+	}
+	if tx.err != nil {
+		return false, tx.err
+	}
+	return true, tx.commit(ctx)
+}
+
+// Atomic runs operations as one transaction: as one log entry when all their names are in one partition.
+func (c *Coordinator) Atomic(ctx context.Context, ops []op.Op, watches []op.Seen) (results []op.Result, done bool, err error) {
+	if c.o.SingleEntry && c.onePartition(ops, watches) {
+		return c.single(ctx, ops, watches)
+	}
+	done, err = c.Transact(ctx, watches, func(tx Doer) error {
+		results = results[:0]
+		for _, out := range tx.Do(ctx, ops) {
+			if out.Err != nil {
+				return out.Err
+			}
+			results = append(results, out.Result)
+		}
+		return nil
+	})
+	return results, done, err
+}
+
+func (c *Coordinator) single(ctx context.Context, ops []op.Op, watches []op.Seen) ([]op.Result, bool, error) {
+	out := c.router.Do(ctx, []op.Op{&op.Multi{Ops: ops, Watches: watches}})[0]
+	if out.Err == nil && out.Status != op.OK {
+		return nil, false, fmt.Errorf("coord: a single-entry transaction ended with status %d", out.Status)
+	}
+	return out.Sub, out.Done && out.Err == nil, out.Err
+}
+
+// onePartition tells whether the operations can be one log entry: all on names, and all those in one partition.
+func (c *Coordinator) onePartition(ops []op.Op, watches []op.Seen) bool {
+	if len(ops) == 0 {
+		return false
+	}
+	id := c.router.Partition(ops[0].Target())
+	for _, o := range ops {
+		if !onNames(o) || c.router.Partition(o.Target()) != id {
+			return false
+		}
+	}
+	for _, w := range watches {
+		if c.router.Partition(w.Name) != id {
+			return false
+		}
+	}
+	return true
+}
+
+// onNames tells whether an operation needs nothing but the names it is about, so that it can run inside a Multi.
+func onNames(o op.Op) bool {
+	switch o := o.(type) {
+	case *op.Get:
+		return o.AtRev == 0
+	case *op.History, *op.Scan, *op.Count, *op.DeleteRange, *op.Version:
+		return false
+	}
+	return true
+}
+
+// Snapshot gives a Doer whose reads all see the state at one timestamp, and that timestamp. at 0 means now.
+func (c *Coordinator) Snapshot(ctx context.Context, at op.Timestamp) (Doer, op.Timestamp, error) {
+	now, err := c.router.Now(ctx, 1)
+	if err != nil {
+		return nil, 0, err
+	}
+	if at == 0 {
+		at = now
+	}
+	if at > now {
+		return nil, 0, fmt.Errorf("%w: timestamp %d is not yet past", cluster.ErrFuture, at)
+	}
+	return snapshot{c.router, at}, at, nil
+}
+
+type snapshot struct {
+	router Router
+	at     op.Timestamp
+}
+
+// Do reads at the snapshot's timestamp.
+func (s snapshot) Do(ctx context.Context, ops []op.Op) []op.Outcome {
+	return s.router.ReadAt(ctx, s.at, ops, true)
+}
+
+func (c *Coordinator) pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

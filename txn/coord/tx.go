@@ -1,0 +1,234 @@
+package coord
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"kahuna/fsm"
+	"kahuna/mvcc"
+	"kahuna/op"
+	"kahuna/storage"
+)
+
+// tx is one attempt of a transaction: its snapshot, what it read, and what it will write. It is for one goroutine.
+type tx struct {
+	c     *Coordinator
+	start op.Timestamp // S, and the transaction's id
+	names map[string]*name
+	order []*name // as they were first touched
+	scans []op.ScanSeen
+	ends  op.Timestamp // the earliest expiry of anything that a scan returned; 0: none
+	err   error        // of a read that failed; the transaction can't go on
+}
+
+// name is a name that the transaction has touched.
+type name struct {
+	id      op.Name
+	seen    op.Seen     // the version at S
+	record  mvcc.Record // that version, if it is live; else only its revision
+	written bool
+	next    mvcc.Record // what it becomes
+}
+
+func (c *Coordinator) begin(ctx context.Context) (*tx, error) {
+	start, err := c.router.Now(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	return &tx{c: c, start: start, names: map[string]*name{}}, nil
+}
+
+// watch tells whether a name still has the version that was watched.
+func (t *tx) watch(ctx context.Context, w op.Seen) (bool, error) {
+	n, err := t.touch(ctx, w.Name)
+	if err != nil {
+		return false, err
+	}
+	return n.seen.TS == w.TS && n.seen.Live == w.Live, nil
+}
+
+// touch gives a name as the snapshot has it, which is read once.
+func (t *tx) touch(ctx context.Context, id op.Name) (*name, error) {
+	key := string(storage.AppendCurrent(nil, id))
+	if n := t.names[key]; n != nil {
+		return n, nil
+	}
+	out := t.c.router.ReadAt(ctx, t.start, []op.Op{&op.Version{Name: id, Full: true}}, true)[0]
+	if out.Err != nil {
+		return nil, out.Err
+	}
+	if out.Status == op.Collected {
+		return nil, mvcc.ErrCollected
+	}
+	n := &name{id: id, seen: op.Seen{Name: id, TS: out.TS, Live: out.Found}, record: mvcc.Record{Rev: out.Rev}}
+	if out.Found {
+		n.record = mvcc.Record{TS: out.TS, Rev: out.Rev, Type: mvcc.Type(out.Int), ExpireAt: out.ExpireAt, Value: out.Value}
+	}
+	t.names[key] = n
+	t.order = append(t.order, n)
+	return n, nil
+}
+
+// Do runs operations on the transaction, one after the other.
+func (t *tx) Do(ctx context.Context, ops []op.Op) []op.Outcome {
+	out := make([]op.Outcome, len(ops))
+	for i, o := range ops {
+		if t.err == nil {
+			out[i].Result, out[i].Err = t.one(ctx, o)
+			t.err = out[i].Err
+		} else {
+			out[i].Err = t.err
+		}
+	}
+	return out
+}
+
+func (t *tx) one(ctx context.Context, o op.Op) (op.Result, error) {
+	switch o := o.(type) {
+	case *op.Scan:
+		return t.scan(ctx, o)
+	case *op.Count:
+		return t.count(ctx, o)
+	case *op.DeleteRange:
+		return t.deleteRange(ctx, o)
+	case *op.Version:
+		return t.version(ctx, o)
+	case *op.History:
+		return t.history(ctx, o)
+	case *op.Get:
+		if o.AtRev > 0 {
+			return t.old(ctx, o)
+		}
+	}
+	now, err := t.now(ctx, o)
+	if err != nil {
+		return op.Result{}, err
+	}
+	return fsm.RunOn(view{t, ctx, now}, o)
+}
+
+// now is the timestamp that an operation has: the snapshot's, save for what hands out tokens or is told apart by its time of
+// making, which gets a fresh one.
+func (t *tx) now(ctx context.Context, o op.Op) (op.Timestamp, error) {
+	if sp := o.Target().Space; o.ReadOnly() || sp != op.SpaceLock && sp != op.SpaceSeq {
+		return t.start, nil
+	}
+	return t.c.router.Now(ctx, 1)
+}
+
+func (t *tx) version(ctx context.Context, o *op.Version) (op.Result, error) {
+	n, err := t.touch(ctx, o.Name)
+	if err != nil {
+		return op.Result{}, err
+	}
+	return op.Result{TS: n.seen.TS, Found: n.seen.Live, Rev: n.record.Rev}, nil
+}
+
+// history and old revisions come from the snapshot: the transaction's own writes are not revisions yet. That the name has been
+// read is noted, for a newer version would change the answer.
+func (t *tx) history(ctx context.Context, o *op.History) (op.Result, error) {
+	if _, err := t.touch(ctx, op.Key(o.Key)); err != nil {
+		return op.Result{}, err
+	}
+	return t.read(ctx, o)
+}
+
+func (t *tx) old(ctx context.Context, o *op.Get) (op.Result, error) {
+	if _, err := t.touch(ctx, op.Key(o.Key)); err != nil && !errors.Is(err, mvcc.ErrCollected) {
+		return op.Result{}, err
+	}
+	return t.read(ctx, o)
+}
+
+func (t *tx) read(ctx context.Context, o op.Op) (op.Result, error) {
+	out := t.c.router.ReadAt(ctx, t.start, []op.Op{o}, true)[0]
+	return out.Result, out.Err
+}
+
+// view is the transaction's state as an operation sees it.
+type view struct {
+	t   *tx
+	ctx context.Context
+	now op.Timestamp
+}
+
+// Now is the operation's timestamp: the token of a lock that it takes. Whether something is there is judged at the snapshot's.
+func (v view) Now() op.Timestamp { return v.now }
+
+func (v view) Get(id op.Name) (mvcc.Record, bool, error) {
+	n, err := v.t.touch(v.ctx, id)
+	if err != nil {
+		return mvcc.Record{}, false, err
+	}
+	if n.written {
+		if n.next.Deleted {
+			return mvcc.Record{Rev: n.next.Rev}, false, nil
+		}
+		return n.next, true, nil
+	}
+	return n.record, n.seen.Live, nil
+}
+
+func (v view) Put(id op.Name, r mvcc.Record) (mvcc.Record, error) {
+	n, err := v.t.touch(v.ctx, id)
+	if err != nil {
+		return mvcc.Record{}, err
+	}
+	r.TS, r.Rev, r.Deleted = v.t.start, n.record.Rev+1, false
+	n.next, n.written = r, true
+	return r, nil
+}
+
+func (v view) PutExpiry(id op.Name, at op.Timestamp) error {
+	r, live, err := v.Get(id)
+	if err != nil || !live {
+		return err
+	}
+	n, err := v.t.touch(v.ctx, id)
+	if err != nil {
+		return err
+	}
+	r.TS, r.ExpireAt = v.t.start, at
+	n.next, n.written = r, true
+	return nil
+}
+
+func (v view) Delete(id op.Name) (uint64, error) {
+	n, err := v.t.touch(v.ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	if n.written && n.seen.TS == 0 {
+		n.written = false
+		return 0, nil
+	}
+	n.next, n.written = mvcc.Record{TS: v.t.start, Rev: n.record.Rev + 1, Deleted: true, Type: n.record.Type}, true
+	return n.next.Rev, nil
+}
+
+// write is what the name's intent says.
+func (n *name) write() op.Write {
+	return op.Write{Name: n.id, Type: byte(n.next.Type), Value: n.next.Value, Deleted: n.next.Deleted, NoRev: n.next.NoRev,
+		ExpireAt: n.next.ExpireAt, KeepRev: n.next.Rev == n.record.Rev}
+}
+
+// expired tells whether something that the transaction read ran out before its commit timestamp, and so is not as it was.
+func (t *tx) expired(commit op.Timestamp) bool {
+	if t.ends > 0 && t.ends <= commit {
+		return true
+	}
+	for _, n := range t.order {
+		if n.seen.Live && n.record.ExpireAt > 0 && n.record.ExpireAt <= commit {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *tx) limits(writes []op.Write) error {
+	if len(writes) > t.c.o.NamesMax {
+		return fmt.Errorf("%w: the transaction writes %d names (limit %d)", errTooLarge, len(writes), t.c.o.NamesMax)
+	}
+	return nil
+}
