@@ -38,7 +38,8 @@ func (c *Command) categories() []string {
 	return list
 }
 
-// describe writes the ten elements that COMMAND has for a command.
+// describe writes the ten elements that COMMAND has for a command. There are no tips: they tell clients how to split a command
+// over shards, and here any node takes any command as it is.
 func (c *Command) describe(w *resp.Writer) {
 	w.Array(10)
 	w.BulkString(c.fullName())
@@ -50,29 +51,46 @@ func (c *Command) describe(w *resp.Writer) {
 	writeWords(w, c.categories())
 	w.Set(0)
 	c.describeKeys(w)
+	if len(c.Sub) == 0 {
+		w.Set(0)
+		return
+	}
 	w.Array(len(c.Sub))
 	for i := range c.Sub {
 		c.Sub[i].describe(w)
 	}
 }
 
+// describeKeys writes the key specifications. When Access has several, separated by semicolons, each is about one name.
 func (c *Command) describeKeys(w *resp.Writer) {
 	if c.FirstKey == 0 {
 		w.Set(0)
 		return
 	}
-	w.Set(1)
-	w.Map(3)
-	w.BulkString("flags")
-	writeWords(w, strings.Fields(c.Access))
-	w.BulkString("begin_search")
-	writeSpec(w, "index", []specField{{"index", c.FirstKey}})
-	w.BulkString("find_keys")
-	last := c.LastKey
-	if last > 0 {
-		last -= c.FirstKey
+	specs := strings.Split(c.Access, ";")
+	w.Set(len(specs))
+	for i, access := range specs {
+		last := c.LastKey
+		if last > 0 {
+			last -= c.FirstKey
+		}
+		if len(specs) > 1 {
+			last = 0
+		}
+		w.Map(3)
+		w.BulkString("flags")
+		writeWords(w, strings.Fields(access))
+		w.BulkString("begin_search")
+		writeSpec(w, "index", []specField{{"index", c.FirstKey + i}})
+		w.BulkString("find_keys")
+		writeSpec(w, "range", []specField{{"lastkey", last}, {"keystep", c.Step}, {"limit", 0}})
 	}
-	writeSpec(w, "range", []specField{{"lastkey", last}, {"keystep", c.Step}, {"limit", 0}})
+}
+
+// accessOf says what is done with the name number i.
+func (c *Command) accessOf(i int) []string {
+	specs := strings.Split(c.Access, ";")
+	return strings.Fields(specs[min(i, len(specs)-1)])
 }
 
 type specField struct {

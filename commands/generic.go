@@ -22,11 +22,13 @@ func genericRows() []Command {
 	)...)
 	add(keyed(1, 1, 1, "RO",
 		Command{Name: "type", Arity: 2, Flags: "readonly fast", Syntax: "key", Since: "1.0.0", Summary: "string, or none if there is no such key.", parse: parseType})...)
-	add(keyed(1, 2, 1, "RW access delete",
+	add(keyed(1, 2, 1, "RW access delete; OW update",
 		Command{Name: "rename", Arity: 3, Flags: "write", Syntax: "key newkey", Since: "1.0.0", Summary: "Gives a key another name; what had that name is replaced.", parse: parseRename(true)},
+	)...)
+	add(keyed(1, 2, 1, "RW access delete; OW insert",
 		Command{Name: "renamenx", Arity: 3, Flags: "write fast", Syntax: "key newkey", Since: "1.0.0", Summary: "Gives a key another name if that is free: 1 or 0.", parse: parseRename(false)},
 	)...)
-	add(keyed(1, 2, 1, "RO access",
+	add(keyed(1, 2, 1, "RO access; OW update",
 		Command{Name: "copy", Arity: -3, Flags: "write denyoom", Syntax: "source destination [DB destination-db] [REPLACE]", Since: "6.2.0", Summary: "Copies a key with its expiry: 1, or 0 if there is none or the destination exists.", parse: parseCopy})...)
 	return grouped("generic", "keyspace", rows)
 }

@@ -59,7 +59,7 @@ func parseCommandInfo(p *parser) request {
 			if row := c.s.h.table.named(name); row != nil {
 				row.describe(c.w)
 			} else {
-				c.w.NullArray()
+				c.w.Null()
 			}
 		}
 	}}
@@ -97,7 +97,7 @@ func parseCommandList(p *parser) request {
 				}
 			}
 		}
-		c.w.Set(len(names))
+		c.w.Array(len(names))
 		for _, n := range names {
 			c.w.BulkString(n)
 		}
@@ -124,11 +124,11 @@ func parseGetKeys(withFlags bool) func(p *parser) request {
 		at := row.keyPositions(len(line))
 		return request{local: func(c *call) {
 			c.w.Array(len(at))
-			for _, i := range at {
+			for nth, i := range at {
 				if withFlags {
 					c.w.Array(2)
 					c.w.Bulk(line[i])
-					writeWords(c.w, strings.Fields(row.Access))
+					writeWords(c.w, row.accessOf(nth))
 					continue
 				}
 				c.w.Bulk(line[i])

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,10 +71,7 @@ func (s *Session) Close() {
 func (s *Session) accept(x *execution) {
 	row, skip, err := s.h.table.resolve(x.args)
 	if err != "" {
-		if s.multi != nil {
-			s.multi.broken = true
-		}
-		s.add(x, request{err: err})
+		s.reject(x, err)
 		return
 	}
 	s.command.Store(row)
@@ -88,6 +86,19 @@ func (s *Session) accept(x *execution) {
 		return
 	}
 	s.add(x, r)
+}
+
+// reject answers a command that is none. Inside MULTI it breaks the transaction; an EXEC with arguments ends it.
+func (s *Session) reject(x *execution, err string) {
+	if s.multi != nil {
+		s.multi.broken = true
+	}
+	if equalFold(x.args[0], "EXEC") {
+		s.flush(x)
+		s.dropTransaction()
+		err = "EXECABORT Transaction discarded because of: " + strings.TrimPrefix(err, "ERR ")
+	}
+	s.add(x, request{err: err})
 }
 
 func (s *Session) parse(row *Command, args [][]byte) request {

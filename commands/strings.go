@@ -12,10 +12,11 @@ func stringRows() []Command {
 	add := func(more ...Command) { rows = append(rows, more...) }
 	add(keyed(1, 1, 1, "RO access",
 		Command{Name: "get", Arity: 2, Flags: "readonly fast", Syntax: "key", Since: "1.0.0", Summary: "The value of a key, or nil.", parse: parseGet},
-		Command{Name: "strlen", Arity: 2, Flags: "readonly fast", Syntax: "key", Since: "2.2.0", Summary: "The length of a value in bytes, 0 if there is none.", parse: parseStrlen},
 		Command{Name: "getrange", Arity: 4, Flags: "readonly", Syntax: "key start end", Since: "2.4.0", Complexity: "O(N) where N is the length of the returned string", Summary: "A part of a value. Negative positions count from its end.", parse: parseGetRange},
 		Command{Name: "substr", Arity: 4, Flags: "readonly", Syntax: "key start end", Since: "1.0.0", Complexity: "O(N) where N is the length of the returned string", Summary: "As GETRANGE.", parse: parseGetRange},
 	)...)
+	add(keyed(1, 1, 1, "RO",
+		Command{Name: "strlen", Arity: 2, Flags: "readonly fast", Syntax: "key", Since: "2.2.0", Summary: "The length of a value in bytes, 0 if there is none.", parse: parseStrlen})...)
 	add(keyed(1, -1, 1, "RO access",
 		Command{Name: "mget", Arity: -2, Flags: "readonly fast", Syntax: "key [key ...]", Since: "1.0.0", Complexity: "O(N) where N is the number of keys", Summary: "The values of keys, all at one point in time.", parse: parseMGet})...)
 	add(keyed(1, 1, 1, "RW access update",
