@@ -155,7 +155,7 @@ func (l *Log) removeDead() error {
 			return err
 		}
 	}
-	if err := syncDir(l.o.Dir); err != nil {
+	if err := l.o.syncDir(); err != nil {
 		return err
 	}
 	l.mu.Lock()

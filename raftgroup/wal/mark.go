@@ -100,7 +100,7 @@ func createMark(o Options) error {
 	if err := os.Rename(path+tempSuffix, path); err != nil {
 		return err
 	}
-	return syncDir(o.Dir)
+	return o.syncDir()
 }
 
 // openOrCreateMark refuses a directory that has segments and no mark: what the mark guarded is lost.

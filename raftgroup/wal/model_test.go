@@ -193,7 +193,7 @@ func runModel(t *testing.T, size int64, seed int64) {
 func copyStopped(t *testing.T, l *Log, from, to string, r *rand.Rand) {
 	check(t, l.Close())
 	copyDir(t, from, to)
-	m, err := openMark(Options{Dir: to, Sync: fdatasync})
+	m, err := openMark(Options{Dir: to, Sync: noSync})
 	check(t, err)
 	back := mark{seq: m.mark.seq, first: m.mark.first}
 	if r.Intn(2) == 0 {

@@ -133,7 +133,7 @@ func (l *Log) begun() error {
 	if err := l.o.Sync(l.current().f); err != nil {
 		return fmt.Errorf("wal: syncing segment %d: %w", l.current().number, err)
 	}
-	if err := syncDir(l.o.Dir); err != nil {
+	if err := l.o.syncDir(); err != nil {
 		return err
 	}
 	if err := l.mark.save(mark{seq: l.durable, first: l.mark.mark.first}); err != nil {

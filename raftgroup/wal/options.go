@@ -34,8 +34,10 @@ type Options struct {
 	SegmentBytes  int64                // size of a segment, 4 KiB to 1 GiB; 0 means 64 MiB. Existing segments keep theirs
 	MaxBatchBytes int                  // calls are gathered up to this many bytes per write and sync; 0 means 8 MiB. A larger call is a batch of its own
 	Logger        zerolog.Logger       //
-	Sync          func(*os.File) error // makes what was written to a file durable; nil means fdatasync
+	Sync          func(*os.File) error // makes what was written to a file durable; nil means fdatasync, and fsync for Dir. A file being made has a name that ends in .tmp
 	OnFault       func(error)          // called once, without locks, when the log stops for good; it must not call Close. May be nil
+
+	syncDirectory func(*os.File) error
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -54,8 +56,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MaxBatchBytes < 0 || o.MaxBatchBytes > maxCallBytes {
 		return o, fmt.Errorf("wal: MaxBatchBytes %d is not in 1..%d", o.MaxBatchBytes, maxCallBytes)
 	}
+	o.syncDirectory = o.Sync
 	if o.Sync == nil {
-		o.Sync = fdatasync
+		o.Sync, o.syncDirectory = fdatasync, (*os.File).Sync
 	}
 	return o, nil
 }

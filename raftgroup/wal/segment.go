@@ -56,29 +56,29 @@ func createSegment(o Options, number uint64) (*segment, error) {
 		return nil, err
 	}
 	h := segmentHeader{number: number, salt: rand.Uint64(), size: uint64(o.SegmentBytes)}
-	s := &segment{number: number, salt: h.salt, seed: h.seed(), size: o.SegmentBytes, f: f, off: segmentHeaderBytes}
-	if err := s.create(o, h, temp, path); err != nil {
-		f.Close()
+	err = errors.Join(h.create(o, f), f.Close())
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
 		os.Remove(temp)
 		return nil, fmt.Errorf("wal: making segment %d: %w", number, err)
 	}
-	return s, nil
+	if err := o.syncDir(); err != nil {
+		return nil, err
+	}
+	return openSegment(o.Dir, number)
 }
 
-func (s *segment) create(o Options, h segmentHeader, temp, path string) error {
-	if err := fill(s.f, 0, s.size, o.Sync); err != nil {
+// create fills the file.
+func (h segmentHeader) create(o Options, f *os.File) error {
+	if err := fill(f, 0, int64(h.size), o.Sync); err != nil {
 		return err
 	}
-	if _, err := s.f.WriteAt(h.encode(), 0); err != nil {
+	if _, err := f.WriteAt(h.encode(), 0); err != nil {
 		return err
 	}
-	if err := o.Sync(s.f); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	return syncDir(o.Dir)
+	return o.Sync(f)
 }
 
 // fill writes zeros, in parts, so that syncs of batches do not wait for all of it.
@@ -151,14 +151,13 @@ func readHeader(f *os.File, number uint64) (*segment, error) {
 	return &segment{number: number, salt: h.salt, seed: h.seed(), size: st.Size(), f: f, off: segmentHeaderBytes}, nil
 }
 
-// syncDir makes creations, renames and removals in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// syncDir makes creations, renames and removals in the directory durable.
+func (o Options) syncDir() error {
+	d, err := os.Open(o.Dir)
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
-	return errors.Join(err, d.Close())
+	return errors.Join(o.syncDirectory(d), d.Close())
 }
 
 // removeFile is os.Remove that does not mind a file that is gone.

@@ -15,8 +15,11 @@ import (
 )
 
 func options(dir string) Options {
-	return Options{Dir: dir, SegmentBytes: 64 << 10, Logger: zerolog.Nop()}
+	return Options{Dir: dir, SegmentBytes: 64 << 10, Logger: zerolog.Nop(), Sync: noSync}
 }
+
+// noSync is for tests that lose no power.
+func noSync(*os.File) error { return nil }
 
 func open(t testing.TB, o Options) *Log {
 	t.Helper()
