@@ -4,10 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"os"
-	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"kahuna/resp"
@@ -32,6 +31,8 @@ type conn struct {
 
 	watcher *watcher // while a command blocks
 	readErr error    // what ended the reading; what was read before it is still served
+	leave   bool     // the end was announced: give the client time to read what was sent
+	ended   atomic.Bool
 
 	opened, active, lastBig time.Time
 	frameSince              time.Time // when the command being read began to arrive; zero: none is
@@ -185,82 +186,4 @@ func address(a net.Addr) string {
 		return ""
 	}
 	return a.String()
-}
-
-// farewell tells the client why the connection ends, where Redis would.
-func (c *conn) farewell(why error) {
-	var perr *protocolError
-	switch {
-	case errors.Is(why, errDone):
-		c.linger()
-		return
-	case errors.As(why, &perr):
-		c.srv.count.protocolErrors.Add(1)
-	case errors.Is(why, errInputMemory):
-		perr = &protocolError{"OOM input buffers of all clients are full"}
-	default:
-		return
-	}
-	if perr.text == "" {
-		c.srv.warn(c, "HTTP request on the Redis port (POST or Host: as a command), closed: possible cross-protocol attack")
-		return
-	}
-	c.w.Error(perr.text)
-	if c.send(true) == nil {
-		c.linger()
-	}
-}
-
-// linger takes what the client still sends, for a moment. Closing over unread bytes would reset the connection, and
-// what was just written would be lost with it.
-func (c *conn) linger() {
-	half, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		return
-	}
-	c.raw.SetReadDeadline(time.Now().Add(lingerTime))
-	io.CopyN(io.Discard, c.raw, lingerBytes)
-}
-
-// end closes the connection at once, from any goroutine. It reports whether it was the first to.
-func (c *conn) end(cause error) bool {
-	c.out.mu.Lock()
-	first := !c.out.closed
-	c.out.closed = true
-	c.out.free.Broadcast()
-	c.out.mu.Unlock()
-	if first {
-		c.cancel(cause)
-		c.raw.Close()
-	}
-	return first
-}
-
-// finish joins what the connection started and closes the session.
-func (c *conn) finish() {
-	c.stopWatch()
-	c.closeGently()
-	c.end(ErrDisconnected)
-	c.closeOutput()
-	c.guard.free()
-	if c.session != nil {
-		defer c.recovered("session close")
-		c.session.Close()
-	}
-}
-
-// closeGently lets TLS say goodbye, unless the connection was cut.
-func (c *conn) closeGently() {
-	if c.ctx.Err() == nil && c.raw != c.nc {
-		c.nc.Close()
-	}
-}
-
-// recovered turns a panic into the end of this connection.
-func (c *conn) recovered(where string) {
-	if value := recover(); value != nil {
-		c.srv.count.panics.Add(1)
-		c.srv.cfg.Logger.Error().Int64("connection", c.id).Str("remote", address(c.nc.RemoteAddr())).Str("in", where).
-			Interface("panic", value).Bytes("stack", debug.Stack()).Msg("panic, connection closed")
-	}
 }

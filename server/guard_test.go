@@ -72,7 +72,9 @@ func describe(cmd Command) string {
 
 const protocol = "ERR Protocol error: "
 
-// streams are byte streams with what must come of them. Those marked redis were compared with redis-server 7.0.15.
+// streams are byte streams with what must come of them. redis-server 7.0.15 answers the same, except that it takes *-2
+// for nothing, any two bytes for the end of an argument or a length line, counts up to 2^31-1 until memory ends, and
+// waits for ever behind a NUL.
 var streams = []struct {
 	name, in string
 	want     []string
@@ -341,7 +343,7 @@ func TestLargeBatchesAreOwnedInRuns(t *testing.T) {
 // Random valid streams, cut at random, parse to what they were made of.
 func TestRandomStreams(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for range 300 {
+	for range 60 {
 		var in []byte
 		var want []string
 		for range rng.IntN(20) {

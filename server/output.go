@@ -185,10 +185,11 @@ func (c *conn) dropSlow(why string) {
 	}
 }
 
-// closeOutput makes Push do nothing and waits for data being written. The connection is closed, so that is short.
-func (c *conn) closeOutput() {
-	c.out.pushers.Wait()
-	c.out.mu.Lock()
-	c.out.pushed.Release()
-	c.out.mu.Unlock()
+// close makes Push do nothing from now on. A write under way goes on.
+func (o *output) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	o.pushed.Release()
+	o.free.Broadcast()
 }
