@@ -65,6 +65,9 @@ func (r *Router) Now(ctx context.Context, n int) (op.Timestamp, error) {
 	return first, nil
 }
 
+// Next is Now: a Router is a partition.Stamper that waits out a change of the clock's leader.
+func (r *Router) Next(ctx context.Context, n int) (op.Timestamp, error) { return r.Now(ctx, n) }
+
 // Partition is the id of the partition that a name lies in, as far as this node knows.
 func (r *Router) Partition(n op.Name) uint32 { return r.ranges.Load().Find(n.Key).ID }
 

@@ -198,3 +198,9 @@ func (a *At) PutExpiry(op.Name, op.Timestamp) error  { return errReadOnly }
 func (a *At) Delete(op.Name) (rev uint64, err error) { return 0, errReadOnly }
 
 func historyEnd(n op.Name) []byte { return storage.PrefixEnd(nil, storage.AppendHistoryPrefix(nil, n)) }
+
+// CurrentTimestamp is the timestamp of a name's current version, 0 when there is none.
+func CurrentTimestamp(r Reader, n op.Name) (op.Timestamp, error) {
+	s, _, err := load(r, n)
+	return s.TS, err
+}

@@ -32,7 +32,9 @@ type Config struct {
 	Dir       string // for the group's marker and snapshots under way
 	Limits    Limits
 	Logger    zerolog.Logger
-	OnLeader  func(term uint64) // this replica may be asked from now on; may be nil
+	// OnLeader and OnFollower tell that the replica leads, and may be asked, and that it no longer does. May be nil.
+	OnLeader   func(term uint64)
+	OnFollower func()
 }
 
 // Replica is one partition's replica on this node.
@@ -113,15 +115,18 @@ func (r *Replica) lead(term uint64) {
 			return
 		}
 	}
-	r.term.Store(term)
 	if r.cfg.OnLeader != nil {
 		r.cfg.OnLeader(term)
 	}
+	r.term.Store(term)
 }
 
 func (r *Replica) follow() {
 	r.term.Store(0)
 	r.leases.follow()
+	if r.cfg.OnFollower != nil {
+		r.cfg.OnFollower()
+	}
 }
 
 // ID is the partition's number.

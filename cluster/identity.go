@@ -1,0 +1,67 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// identity is who a node is. It is made once, with its data directory.
+type identity struct {
+	Format int    `json:"format"`
+	Node   string `json:"node"` // 40 hexadecimal digits
+}
+
+const identityFormat = 1
+
+// loadIdentity reads a data directory's identity, or makes one in a new directory.
+func loadIdentity(dir string, random func() string) (id identity, err error) {
+	path := filepath.Join(dir, "node.json")
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return makeIdentity(dir, path, identity{Format: identityFormat, Node: random()})
+	}
+	if err != nil {
+		return id, err
+	}
+	if err := json.Unmarshal(b, &id); err != nil {
+		return id, fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	if id.Format > identityFormat {
+		return id, fmt.Errorf("%s has format %d, and this program knows formats up to %d: use a newer program", path, id.Format, identityFormat)
+	}
+	if len(id.Node) != 40 {
+		return id, fmt.Errorf("%s is damaged: the node's id has %d digits instead of 40", path, len(id.Node))
+	}
+	return id, nil
+}
+
+// makeIdentity writes an identity so that it is there as a whole or not at all.
+func makeIdentity(dir, path string, id identity) (identity, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return id, err
+	}
+	b, err := json.Marshal(id)
+	if err != nil {
+		return id, err
+	}
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return id, err
+	}
+	_, err = f.Write(append(b, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return id, err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return id, err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return id, err
+	}
+	return id, errors.Join(d.Sync(), d.Close())
+}

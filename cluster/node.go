@@ -1,0 +1,262 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"kahuna/fsm"
+	"kahuna/internal/clock"
+	"kahuna/op"
+	"kahuna/partition"
+	"kahuna/raftgroup"
+	"kahuna/raftgroup/wal"
+	"kahuna/storage"
+)
+
+// Config is what a node is made of. Clock, Network and RandomID are required; the rest has defaults.
+type Config struct {
+	DataDir  string
+	Clock    clock.Clock
+	Network  raftgroup.Network
+	RandomID func() string // a new 40-digit hexadecimal identity
+	BootID   string        // of the machine; empty: the kernel's
+	DiskFree func() (uint64, error)
+	Timing   raftgroup.Timing
+	OnFault  func(error) // called once when the node can't go on; it must be closed and the process ended
+	Logger   zerolog.Logger
+	Peers    []raftgroup.Peer // of a new cluster, this node among them; empty: this node alone
+
+	Partitions         int // of a new cluster
+	RequestTimeout     time.Duration
+	QueueOpsMax        int
+	QueueBytesMax      int
+	MemtableBytes      int64
+	BlockCacheBytes    int64
+	LogSegmentBytes    int64
+	CheckpointInterval time.Duration
+	DiskReserveBytes   uint64
+}
+
+func (c *Config) setDefaults() {
+	set := func(p *int, v int) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	set(&c.Partitions, 4)
+	set(&c.QueueOpsMax, 16384)
+	set(&c.QueueBytesMax, 64<<20)
+	if c.RequestTimeout == 0 {
+		c.RequestTimeout = 5 * time.Second
+	}
+	if c.CheckpointInterval == 0 {
+		c.CheckpointInterval = 10 * time.Second
+	}
+	if c.OnFault == nil {
+		c.OnFault = func(error) {}
+	}
+}
+
+// Limits of a unit and of a log entry made of several. A single operation may be larger, up to entryBytesMax.
+const (
+	unitOps    = 512
+	entryOps   = 1024
+	entryBytes = 1 << 20
+)
+
+// Node is one member of a cluster.
+type Node struct {
+	cfg      Config
+	identity identity
+	store    *storage.Store
+	log      *wal.Log
+	host     *raftgroup.Host
+	router   *Router
+	oracle   *oracle
+	meta     *partition.Replica
+	disk     diskGuard
+	faulted  sync.Once
+
+	mu       sync.Mutex
+	replicas map[uint32]*partition.Replica
+	starting error // why the node is not ready; nil when it is
+
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+// Open opens the node of a data directory, which is made when it is not there. It returns when its replicas are open; it is of
+// use once Ready says so. Nobody else may use the directory.
+func Open(cfg Config) (*Node, error) {
+	cfg.setDefaults()
+	n := &Node{cfg: cfg, replicas: map[uint32]*partition.Replica{}, starting: errors.New("the node is starting")}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.disk = diskGuard{free: cfg.DiskFree, reserve: cfg.DiskReserveBytes}
+	if err := n.open(); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	n.start(n.join)
+	n.start(n.sweep)
+	n.start(n.compact)
+	n.start(n.watchDisk)
+	return n, nil
+}
+
+func (n *Node) start(f func()) {
+	n.running.Add(1)
+	go func() {
+		defer n.running.Done()
+		f()
+	}()
+}
+
+func (n *Node) open() (err error) {
+	if n.identity, err = loadIdentity(n.cfg.DataDir, n.cfg.RandomID); err != nil {
+		return err
+	}
+	n.store, err = storage.Open(storage.Options{Dir: filepath.Join(n.cfg.DataDir, "store"), MemTableBytes: n.cfg.MemtableBytes,
+		BlockCacheBytes: n.cfg.BlockCacheBytes, BootID: n.cfg.BootID, Logger: n.cfg.Logger, OnFault: n.fault})
+	if err != nil {
+		return fmt.Errorf("the store can't be opened: %w", err)
+	}
+	n.log, err = wal.Open(wal.Options{Dir: filepath.Join(n.cfg.DataDir, "log"), SegmentBytes: n.cfg.LogSegmentBytes,
+		Logger: n.cfg.Logger, OnFault: n.fault})
+	if err != nil {
+		return fmt.Errorf("the log can't be opened: %w", err)
+	}
+	n.host = raftgroup.NewHost(raftgroup.HostConfig{NodeID: n.identity.Node, Network: n.cfg.Network,
+		Logs: func(id uint32) raftgroup.LogStore { return n.log.Group(id) }, Logger: n.cfg.Logger, Timing: n.cfg.Timing,
+		OnFault: func(id uint32, err error) { n.fault(fmt.Errorf("partition %d: %w", id, err)) }})
+	n.oracle = &oracle{clock: n.cfg.Clock, confirm: n.confirmMeta, raise: n.raiseBound}
+	n.router = &Router{replica: n.Replica, clock: n.oracle, writable: n.disk.check, timeout: n.cfg.RequestTimeout, unitOps: unitOps,
+		unitSize: entryBytes}
+	n.router.ranges.Store(NewRangeMap(1))
+	return n.openReplicas()
+}
+
+// openReplicas opens what stands in the store, and first of all makes the meta group in a new one.
+func (n *Node) openReplicas() error {
+	ids, err := fsm.List(n.store)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 || ids[0] != fsm.Meta {
+		if err := fsm.Create(n.store, fsm.Meta, op.Position{}, op.Position{}); err != nil {
+			return err
+		}
+		ids = append([]uint32{fsm.Meta}, ids...)
+	}
+	for _, id := range ids {
+		if err := n.openReplica(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) openReplica(id uint32) error {
+	cfg := partition.Config{ID: id, Host: n.host, Store: n.store, Clock: n.cfg.Clock, Stamper: n.router, Bootstrap: n.peers(),
+		Dir: filepath.Join(n.cfg.DataDir, "groups", fmt.Sprint(id)), Logger: n.cfg.Logger,
+		Limits: partition.Limits{QueueOps: n.cfg.QueueOpsMax, QueueBytes: n.cfg.QueueBytesMax, EntryOps: entryOps, EntryBytes: entryBytes}}
+	if id == fsm.Meta {
+		cfg.Stamper, cfg.OnLeader, cfg.OnFollower = nil, n.leadMeta, n.oracle.follow
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return err
+	}
+	r, err := partition.Open(cfg)
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.replicas[id] = r
+	if id == fsm.Meta {
+		n.meta = r
+	}
+	return nil
+}
+
+func (n *Node) peers() []raftgroup.Peer {
+	if len(n.cfg.Peers) > 0 {
+		return n.cfg.Peers
+	}
+	return []raftgroup.Peer{{ID: n.identity.Node, Addr: n.cfg.Network.LocalAddr(), Voter: true}}
+}
+
+// Close stops the node: what is on its way ends, everything that was started is waited for, and the store is made durable.
+func (n *Node) Close() error {
+	n.cancel()
+	n.running.Wait()
+	var errs []error
+	n.mu.Lock()
+	replicas := n.replicas
+	n.replicas = map[uint32]*partition.Replica{}
+	n.mu.Unlock()
+	for _, r := range replicas {
+		errs = append(errs, r.Close())
+	}
+	if n.oracle != nil {
+		n.oracle.close()
+	}
+	if n.host != nil {
+		errs = append(errs, n.host.Close())
+	}
+	if n.log != nil {
+		errs = append(errs, n.log.Close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// fault tells once that the node can't go on.
+func (n *Node) fault(err error) {
+	n.faulted.Do(func() {
+		n.setReady(err)
+		n.cfg.OnFault(err)
+	})
+}
+
+// Router takes operations to their partitions.
+func (n *Node) Router() *Router { return n.router }
+
+// Replica is this node's replica of a partition; nil when it has none.
+func (n *Node) Replica(id uint32) *partition.Replica {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.replicas[id]
+}
+
+// Replicas are all replicas of this node.
+func (n *Node) Replicas() []*partition.Replica {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := make([]*partition.Replica, 0, len(n.replicas))
+	for _, r := range n.replicas {
+		all = append(all, r)
+	}
+	return all
+}
+
+// Ready tells why the node can't serve; nil when it can: the range map is known, and its partitions have leaders.
+func (n *Node) Ready() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.starting
+}
+
+func (n *Node) setReady(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.starting = err
+}
