@@ -9,12 +9,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"kahuna/config"
+	"kahuna/server"
 )
 
-// service serves the client connections of one listener.
-type service interface {
-	// Serve answers on l, which it owns, until Shutdown, and then returns nil.
-	Serve(l net.Listener) error
+// clients serves the connections of clients, on both ports together. *server.Server is one.
+type clients interface {
+	// Serve answers on l, which it owns, until Shutdown, and then gives server.ErrClosed; at once when Shutdown came first.
+	Serve(l net.Listener, port server.PortKind) error
 	// Shutdown stops accepting at once, lets running commands end, but not longer than ctx, and closes all connections.
 	Shutdown(ctx context.Context) error
 }
@@ -26,10 +27,8 @@ type node interface {
 	// Failed gets the fault that ended the node, if one does. It is never closed.
 	Failed() <-chan error
 	Collectors() []prometheus.Collector
-	// Clients serves the listener `listen`, ClusterClients `cluster-listen`.
-	Clients() service
-	ClusterClients() service
-	// Close stops and joins everything and makes the store durable. The services were shut down before.
+	Clients() clients
+	// Close stops and joins everything and makes the store durable. The clients were shut down before.
 	Close() error
 }
 

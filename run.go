@@ -14,6 +14,7 @@ import (
 
 	"kahuna/admin"
 	"kahuna/config"
+	"kahuna/server"
 	"kahuna/version"
 )
 
@@ -47,7 +48,7 @@ func run(ctx context.Context, cfg *config.Config, log zerolog.Logger, open opene
 		return err
 	}
 	r.node.Store(&n)
-	stopClients := r.startClients(n)
+	stopClients := r.startClients(n.Clients())
 	defer stopClients()
 	return r.untilStopped(ctx, n, started)
 }
@@ -93,7 +94,7 @@ const adminPatience = time.Second
 func (r *running) startAdmin() (stop func() error) {
 	s := admin.New(admin.Options{Ready: r.ready, Metrics: r.registry, PprofRemote: r.cfg.PprofRemote, Log: r.log})
 	var serving sync.WaitGroup
-	r.start(&serving, s, r.ports.admin)
+	r.start(&serving, func() error { return s.Serve(r.ports.admin) })
 	return func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), adminPatience)
 		defer cancel()
@@ -107,41 +108,40 @@ func (r *running) startAdmin() (stop func() error) {
 }
 
 // startClients serves both listeners for clients.
-func (r *running) startClients(n node) (stop func()) {
-	services := []service{n.Clients(), n.ClusterClients()}
+func (r *running) startClients(c clients) (stop func()) {
 	var serving sync.WaitGroup
-	for i, l := range []net.Listener{r.ports.client, r.ports.cluster} {
-		r.start(&serving, services[i], l)
-	}
+	r.start(&serving, func() error { return serve(c, r.ports.client, server.PortMain) })
+	r.start(&serving, func() error { return serve(c, r.ports.cluster, server.PortCluster) })
 	return func() {
-		r.drain(services)
+		r.drain(c)
 		serving.Wait()
 	}
 }
 
-// start serves l in a goroutine of the group.
-func (r *running) start(group *sync.WaitGroup, s interface{ Serve(net.Listener) error }, l net.Listener) {
+func serve(c clients, l net.Listener, port server.PortKind) error {
+	if err := c.Serve(l, port); err != nil && !errors.Is(err, server.ErrClosed) {
+		return fmt.Errorf("the listener on %v: %w", l.Addr(), err)
+	}
+	return nil
+}
+
+// start runs serve in a goroutine of the group. Its error ends the server.
+func (r *running) start(group *sync.WaitGroup, serve func() error) {
 	group.Go(func() {
-		if err := s.Serve(l); err != nil {
+		if err := serve(); err != nil {
 			r.ended <- err
 		}
 	})
 }
 
-// drain ends services together: commands that run may end, within the time that the setting gives them.
-func (r *running) drain(services []service) {
+// drain lets commands that run end, within the time that the setting gives them.
+func (r *running) drain(c clients) {
 	r.draining.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.ShutdownTimeout)
 	defer cancel()
-	var all sync.WaitGroup
-	for _, s := range services {
-		all.Go(func() {
-			if err := s.Shutdown(ctx); err != nil {
-				r.log.Warn().Err(err).Msg("commands were cut off")
-			}
-		})
+	if err := c.Shutdown(ctx); err != nil {
+		r.log.Warn().Err(err).Msg("commands were cut off")
 	}
-	all.Wait()
 }
 
 func (r *running) closeNode(n node) error {

@@ -25,7 +25,7 @@ func applyFile(settings []Setting, name string, data []byte) (wrong []error) {
 		}
 	}
 	for _, at := range positions(data) {
-		where := fmt.Sprintf("%s:%d", name, at.line)
+		where := fmt.Sprintf("%s:%d: %s", name, at.line, at.key)
 		s, known := byKey[at.key]
 		if !known {
 			wrong = append(wrong, &Error{where, at.key, ErrUnknown})
@@ -46,7 +46,7 @@ func syntaxError(name string, err error) error {
 	}
 	line, column := at.Position()
 	if key := strings.Join(at.Key(), "."); key != "" {
-		return &Error{fmt.Sprintf("%s:%d", name, line), key, err}
+		return &Error{fmt.Sprintf("%s:%d: %s", name, line, key), key, err}
 	}
 	return fmt.Errorf("%s:%d:%d: %w", name, line, column, err)
 }

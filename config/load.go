@@ -86,10 +86,10 @@ func applyFlags(settings []Setting, flag func(string) (string, bool)) (wrong []e
 
 // Error is one setting that is wrong.
 type Error struct {
-	Where string // a flag, an environment variable, or file:line
+	Where string // the flag, the variable, or the line in the file and the key there
 	Key   string
 	Err   error
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %v", e.Where, e.Key, e.Err) }
+func (e *Error) Error() string { return fmt.Sprintf("%s: %v", e.Where, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
