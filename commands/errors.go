@@ -48,11 +48,8 @@ const (
 )
 
 // statusText says how each status of an operation meets the wire. {name} is the name it was about, {limit} the limit of a
-// value's size in bytes. Bounces never get here, for the Backend sends them again; should one, nothing was changed.
+// value's size in bytes.
 var statusText = map[op.Status]string{
-	op.Moved:          "TRYAGAIN the range is moving; nothing was changed",
-	op.Blocked:        "TRYAGAIN a transaction is in the way; nothing was changed",
-	op.Again:          "TRYAGAIN the leader is changing; nothing was changed",
 	op.WrongType:      "WRONGTYPE Operation against a key holding the wrong kind of value",
 	op.NotInteger:     errNotInteger,
 	op.NotFloat:       errNotFloat,
@@ -67,9 +64,18 @@ var statusText = map[op.Status]string{
 	op.OutOfBounds:    "ERR the value is not between the sequence's MIN and MAX",
 	op.Mismatch:       "ERR the holders of lock '{name}' named another number of permits",
 	op.Collected:      "ERR the version asked for was collected",
-	op.Conflict:       "CONFLICT the transaction lost to another; nothing was changed, run it again",
-	op.Aborted:        "CONFLICT the transaction was aborted; nothing was changed, run it again",
+	op.Unsupported:    "ERR this can't be done inside a transaction",
 	op.BadSettings:    "ERR START must lie between MIN and MAX, and STEP must not be 0",
+}
+
+// statusCause says which statuses are not about the one operation but end the transaction around it. They never get here
+// where the Backend runs again what conflicts, and sends again what bounced; should one, nothing was changed.
+var statusCause = map[op.Status]error{
+	op.Moved:    fmt.Errorf("%w: the range is moving", cluster.ErrTryAgain),
+	op.Blocked:  fmt.Errorf("%w: a transaction is in the way", cluster.ErrTryAgain),
+	op.Again:    fmt.Errorf("%w: the leader is changing", cluster.ErrTryAgain),
+	op.Conflict: coord.ErrConflict,
+	op.Aborted:  coord.ErrConflict,
 }
 
 // errorPrefix says how an error of the layers below meets the wire.
@@ -106,8 +112,11 @@ func errorText(err error) string {
 	return "UNCERTAIN " + oneLine(err.Error())
 }
 
-// statusError is the reply for an operation that ended with a status other than OK.
-func (l *Limits) statusError(s op.Status, o op.Op) userError {
+// statusError is the error of an operation that ended with a status other than OK.
+func (l *Limits) statusError(s op.Status, o op.Op) error {
+	if cause, ok := statusCause[s]; ok {
+		return cause
+	}
 	text, ok := statusText[s]
 	if !ok {
 		return userError(fmt.Sprintf("ERR the operation ended with status %d, which this version does not know", s))

@@ -93,7 +93,7 @@ func (f *fake) Transact(_ context.Context, watches []op.Seen, fn func(tx Doer) e
 		if !copied.hold(watches, ts) {
 			return false, nil
 		}
-		if err := fn(fakeTxn{copied, ts}); err != nil {
+		if err := fn(fakeTxn{copied, base, ts}); err != nil {
 			return false, err
 		}
 		f.mu.Lock()
@@ -107,6 +107,11 @@ func (f *fake) Transact(_ context.Context, watches []op.Seen, fn func(tx Doer) e
 }
 
 func (f *fake) Atomic(ctx context.Context, ops []op.Op, watches []op.Seen) (results []op.Result, done bool, err error) {
+	for _, o := range ops {
+		if r := (request{ops: []op.Op{o}}); !r.plain() {
+			panic("an operation that can't be part of a log entry")
+		}
+	}
 	done, err = f.Transact(ctx, watches, func(tx Doer) error {
 		results = nil
 		for _, o := range tx.Do(ctx, ops) {
@@ -127,7 +132,8 @@ func (f *fake) Snapshot(_ context.Context, at op.Timestamp) (Doer, op.Timestamp,
 	if at > now {
 		return nil, 0, cluster.ErrFuture
 	}
-	return fakeTxn{f.state.clone(), at}, at, f.fail
+	copied := f.state.clone()
+	return fakeTxn{copied, copied, at}, at, f.fail
 }
 
 func (f *fake) Info() NodeInfo {
@@ -137,14 +143,18 @@ func (f *fake) Info() NodeInfo {
 
 // fakeTxn runs everything at one timestamp on a copy of the state.
 type fakeTxn struct {
-	state *state
-	ts    op.Timestamp
+	state, base *state
+	ts          op.Timestamp
 }
 
 func (t fakeTxn) Do(_ context.Context, ops []op.Op) []op.Outcome {
 	out := make([]op.Outcome, len(ops))
 	for i, o := range ops {
-		out[i].Result = t.state.run(o, t.ts)
+		on := t.state
+		if _, ok := o.(*op.Version); ok {
+			on = t.base // what is watched is what was there before
+		}
+		out[i].Result = on.run(o, t.ts)
 	}
 	return out
 }

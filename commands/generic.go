@@ -57,16 +57,18 @@ func parseDelEx(p *parser) request {
 	return one(d, replyDone)
 }
 
+// parseExists reads the keys as GET does. An op.Version would be cheaper, but is about what was there before a transaction's
+// own writes.
 func parseExists(p *parser) request {
 	r := request{reply: replyFoundCount}
 	for _, k := range p.names() {
-		r.ops = append(r.ops, &op.Version{Name: op.Key(k)})
+		r.ops = append(r.ops, &op.Get{Key: k})
 	}
 	return r
 }
 
 func parseType(p *parser) request {
-	return one(&op.Version{Name: op.Key(p.name())}, func(w *resp.Writer, a answer) {
+	return one(&op.Get{Key: p.name()}, func(w *resp.Writer, a answer) {
 		if a.first().Found {
 			w.SimpleString("string")
 			return

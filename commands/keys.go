@@ -111,7 +111,7 @@ func replyMeta(w *resp.Writer, a answer) {
 }
 
 func parseKExists(p *parser) request {
-	o := &op.Version{Name: op.Key(p.name())}
+	o := &op.Get{Key: p.name()}
 	at := asof{}
 	if p.is("ASOF") {
 		at = p.asof()

@@ -32,8 +32,21 @@ type request struct {
 // one is the request for a single operation.
 func one(o op.Op, reply replyFunc) request { return request{ops: []op.Op{o}, reply: reply} }
 
-// plain tells whether the request can be answered from the results of operations that were run for it.
-func (r *request) plain() bool { return r.run == nil }
+// plain tells whether the request can be answered from the results of operations that run in one log entry with others. What
+// goes over a range or through a key's history can't.
+func (r *request) plain() bool {
+	for _, o := range r.ops {
+		switch o := o.(type) {
+		case *op.History, *op.Version, *op.Scan, *op.Count, *op.DeleteRange:
+			return false
+		case *op.Get:
+			if o.AtRev > 0 {
+				return false
+			}
+		}
+	}
+	return r.run == nil
+}
 
 func (r *request) readOnly() bool {
 	for _, o := range r.ops {

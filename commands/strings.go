@@ -177,7 +177,7 @@ func parseMSetNX(p *parser) request {
 func (c *call) setIfNone(ctx context.Context, sets []op.Op) (bool, error) {
 	looks := make([]op.Op, len(sets))
 	for i, o := range sets {
-		looks[i] = &op.Version{Name: o.Target()}
+		looks[i] = &op.Get{Key: o.Target().Key}
 	}
 	found, err := c.all(ctx, looks)
 	if err != nil {
