@@ -35,7 +35,12 @@ type Config struct {
 	ShutdownTimeout      time.Duration
 	RequestBytesMax      int64
 	OutputBufferBytesMax int64
+	InputBytesMax        int64 // of all connections together
+	ReplyBytesMax        int64
 	PipelineCommandsMax  int
+	MultiCommandsMax     int
+	MultiBytesMax        int64
+	WatchesMax           int
 
 	NameBytesMax       int
 	ValueBytesMax      int64

@@ -91,9 +91,21 @@ func clients(c *Config) []Setting {
 		{Key: "request-bytes-max", value: integer[int64](&c.RequestBytesMax, 16*mib, 64*kib, 512*mib),
 			Help: "Size in bytes of one command with all its arguments. A connection may hold that much memory while it " +
 				"sends one."},
-		{Key: "output-buffer-bytes-max", value: integer[int64](&c.OutputBufferBytesMax, 64*mib, 64*kib, 4*gib),
+		{Key: "output-buffer-bytes-max", value: integer[int64](&c.OutputBufferBytesMax, 256*mib, 64*kib, 4*gib),
 			Help: "Bytes of replies that may wait for one connection to take them; beyond it, it is closed. A connection may " +
 				"hold that much memory."},
+		{Key: "input-bytes-max", value: integer[int64](&c.InputBytesMax, 1*gib, 16*mib, 256*gib),
+			Help: "Bytes of commands that all connections together may hold in memory before they are run; a command that " +
+				"finds no room is refused."},
+		{Key: "reply-bytes-max", value: integer[int64](&c.ReplyBytesMax, 256*mib, 64*kib, 2*gib),
+			Help: "Size in bytes of one reply that gathers many values (MGET, KEYS); a larger one is an error instead. A " +
+				"command may hold that much memory."},
+		{Key: "multi-commands-max", value: integer(&c.MultiCommandsMax, 10000, 1, 1000000),
+			Help: "Commands between MULTI and EXEC; one more is an error, and EXEC then fails."},
+		{Key: "multi-bytes-max", value: integer[int64](&c.MultiBytesMax, 64*mib, 64*kib, 2*gib),
+			Help: "Bytes of all arguments between MULTI and EXEC. A connection may hold that much memory."},
+		{Key: "watches-max", value: integer(&c.WatchesMax, 4096, 1, 1000000),
+			Help: "Keys that one connection may WATCH at a time. Each is checked again at EXEC."},
 		{Key: "pipeline-commands-max", value: integer(&c.PipelineCommandsMax, 1024, 1, 65536),
 			Help: "How many commands of one connection are worked on at a time; the rest waits in its socket. More is faster " +
 				"for deep pipelines and less fair to others."},
@@ -141,10 +153,11 @@ func partitions(c *Config) []Setting {
 func storage(c *Config) []Setting {
 	return []Setting{
 		{Key: "memtable-bytes", value: integer[int64](&c.MemtableBytes, 32*mib, 16*mib, 1*gib),
-			Help: "Size in bytes of one memory table of the store. Up to six of them are in memory under load; fewer bytes " +
-				"mean more compaction."},
-		{Key: "block-cache-bytes", value: integer[int64](&c.BlockCacheBytes, 64*mib, 1*mib, 256*gib),
-			Help: "Bytes of memory for blocks of the store's tables that were read."},
+			Help: "Size in bytes of one memory table of the store. Up to four of them are in memory under load; fewer bytes " +
+				"mean more compaction, and smaller transactions, as one may have 15 % of it."},
+		{Key: "block-cache-bytes", value: integer[int64](&c.BlockCacheBytes, 0, 0, 256*gib),
+			Help: "Bytes of memory for blocks of the store's tables. 0: none. The tables are mapped into memory, so that a " +
+				"cache saves no more than checking a block again."},
 		{Key: "log-segment-bytes", value: integer[int64](&c.LogSegmentBytes, 64*mib, 8*mib, 1*gib),
 			Help: "Size in bytes of one file of the log. The log shrinks by whole files; larger ones keep more on disk, and " +
 				"the next one is always made in advance."},
