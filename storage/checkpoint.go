@@ -50,6 +50,9 @@ func (s *Store) checkpoint(capture func()) error {
 			return err
 		}
 	}
+	if err := syncPath(filepath.Join(s.dir, badger.ManifestFilename)); err != nil { // its last record may be just being synced
+		return err
+	}
 	if err := syncPath(s.dir); err != nil { // a *.mem made since the last time
 		return err
 	}

@@ -318,7 +318,7 @@ func copyDuring(t *testing.T, from string) string {
 		to := t.TempDir()
 		if copyAll(from, to, formatFile) && copyAll(from, to, checkpointFile) && copyAll(from, to, "*.mem") &&
 			copyAll(from, to, "MANIFEST") && copyAll(from, to, "*.sst") {
-			if ids, err := readManifest(to, 0, false); err == nil {
+			if ids, _, err := readManifest(to, 0, false); err == nil {
 				if _, err := verifyTables(to, ids); err == nil {
 					return to
 				}

@@ -58,7 +58,7 @@ func TestFlippedBits(t *testing.T) {
 			files[kind] = append(files[kind], e.Name())
 		}
 	}
-	for kind, rounds := range map[string]int{".mem": 40, ".sst": 40, "MANIFEST": 40, checkpointFile: 15, formatFile: 15, ".vlog": 3, "KEYREGISTRY": 5} {
+	for kind, rounds := range map[string]int{".mem": 30, ".sst": 30, "MANIFEST": 30, checkpointFile: 10, formatFile: 10, ".vlog": 3, "KEYREGISTRY": 5} {
 		if len(files[kind]) == 0 {
 			t.Fatalf("no %s to damage in %v", kind, files)
 		}
@@ -116,7 +116,7 @@ func TestDamageWhileOpen(t *testing.T) {
 			case "scan":
 				err = v.Scan(nil, nil, false, true, func(_, _ []byte) (bool, error) { return true, nil })
 			case "verify":
-				err = s.Verify()
+				err = s.Verify(nil)
 			}
 			v.Close()
 			var damage *DamagedError

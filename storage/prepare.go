@@ -21,6 +21,8 @@ type plan struct {
 	remove []string         // names of files
 	cut    map[string]int64 // name: new length in bytes
 	keep   []memMark        // the *.mem files that are left, as they are afterwards
+	// manifest is how many bytes of MANIFEST are good; 0: there is none yet.
+	manifest int64
 }
 
 // memFile is a *.mem file that was found.
@@ -47,10 +49,11 @@ func survey(dir, boot string) (*plan, error) {
 	if !rest.manifest {
 		return p, checkUnborn(last, mems, rest)
 	}
-	ids, err := readManifest(dir, last.manifest, last.clean)
+	ids, end, err := readManifest(dir, last.manifest, last.clean)
 	if err != nil {
 		return nil, err
 	}
+	p.manifest = end
 	flushed, err := verifyTables(dir, ids)
 	if err != nil {
 		return nil, err
@@ -276,6 +279,11 @@ func (p *plan) carryOut(dir string) error {
 	}
 	for _, m := range p.keep {
 		if err := syncPath(filepath.Join(dir, memName(m.id))); err != nil {
+			return err
+		}
+	}
+	if p.manifest > 0 {
+		if err := syncPath(filepath.Join(dir, badger.ManifestFilename)); err != nil {
 			return err
 		}
 	}

@@ -73,29 +73,45 @@ func overlap(t badger.TableInfo, lo, hi []byte) int64 {
 }
 
 // Verify reads all tables and checks their checksums, index included, also of what nobody reads. Damage is a fault. It is
-// for a slow round in the background: an index is otherwise checked only when the store is opened.
-func (s *Store) Verify() error {
-	if err := s.begin(); err != nil {
+// for a slow round in the background: an index is otherwise checked only when the store is opened. step is called before
+// each table, so that the caller can slow it down, or end it with false; nil means at full speed to the end.
+func (s *Store) Verify(step func() bool) error {
+	ids, err := s.tableIDs()
+	if err != nil {
 		return err
 	}
-	defer s.end()
-	for _, t := range s.db.Tables() {
-		if _, err := verifyTable(s.dir, t.ID); err != nil && !s.tableGone(t.ID) {
-			return s.faults.raise(err)
+	for id := range ids {
+		if step != nil && !step() {
+			return nil
 		}
-		if err := s.faults.check(); err != nil {
+		if err := s.verifyOne(id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// tableGone tells whether a compaction has removed the table since it was listed.
-func (s *Store) tableGone(id uint64) bool {
-	for _, t := range s.db.Tables() {
-		if t.ID == id {
-			return false
-		}
+// verifyOne checks one table, which a compaction may have removed since it was listed.
+func (s *Store) verifyOne(id uint64) error {
+	_, damage := verifyTable(s.dir, id)
+	ids, err := s.tableIDs()
+	if err != nil || damage == nil {
+		return err
 	}
-	return true
+	if _, there := ids[id]; there {
+		return s.faults.raise(damage)
+	}
+	return nil
+}
+
+func (s *Store) tableIDs() (map[uint64]struct{}, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.end()
+	ids := make(map[uint64]struct{})
+	for _, t := range s.db.Tables() {
+		ids[t.ID] = struct{}{}
+	}
+	return ids, nil
 }

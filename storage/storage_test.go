@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -114,9 +115,21 @@ func (h history) commit(s *Store, n uint64) error {
 	return b.Commit()
 }
 
-// state is the store after batches 1 to n.
+// states keeps what state computed, as many copies of one store are checked.
+var states sync.Map
+
+type stateOf struct {
+	history
+	n uint64
+}
+
+// state is the store after batches 1 to n. It is not to be changed.
 func (h history) state(n uint64) map[string]uint64 {
+	if m, ok := states.Load(stateOf{h, n}); ok {
+		return m.(map[string]uint64)
+	}
 	m := make(map[string]uint64)
+	defer states.Store(stateOf{h, n}, m)
 	for i := uint64(1); i <= n; i++ {
 		sets, deletes := h.writes(i)
 		for _, k := range deletes {

@@ -122,7 +122,7 @@ func makeReady(dir, boot string) error {
 	if err := p.carryOut(dir); err != nil {
 		return err
 	}
-	return writeCheckpoint(dir, &checkpoint{boot: boot, mems: p.keep})
+	return writeCheckpoint(dir, &checkpoint{boot: boot, manifest: p.manifest, mems: p.keep})
 }
 
 // checkEmpty refuses to make a store where Badger's files are but not the format's.

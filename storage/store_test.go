@@ -250,6 +250,55 @@ func TestFaultStopsTheStore(t *testing.T) {
 	}
 }
 
+// A disk that fails for ever makes Badger's flush try for ever: commits must still end, and so must Close.
+func TestCloseWithFailingDisk(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	faulted := make(chan struct{})
+	o := testOptions(dir)
+	o.OnFault = func(error) { close(faulted) }
+	s := mustOpen(t, o)
+	must(t, os.Rename(dir, dir+"-gone")) // no file can be made any more
+	h := history{keys: 1000, valueBytes: 1000}
+	failed := make(chan struct{})
+	go func() {
+		defer close(failed)
+		for n := uint64(1); h.commit(s, n) == nil; n++ {
+		}
+	}()
+	<-faulted
+	if s.Close() == nil {
+		t.Error("closed without an error")
+	}
+	<-failed
+}
+
+func TestStats(t *testing.T) {
+	o := testOptions(t.TempDir())
+	s := mustOpen(t, o)
+	b := s.NewBatch()
+	for i := range uint64(100) {
+		b.Set(append([]byte("a"), number(i)...), make([]byte, 1000))
+	}
+	must(t, b.Commit())
+	must(t, s.Close())
+	s = mustOpen(t, o)
+	defer s.Close()
+	st, err := s.Stats()
+	if must(t, err); st.TableBytes < 100_000 || st.Tables == 0 || st.DiskFreeBytes == 0 {
+		t.Errorf("%+v", st)
+	}
+	for _, c := range []struct {
+		lo, hi string
+		some   bool
+	}{{"a", "b", true}, {"a", "", true}, {"b", "c", true}, {"g", "", false}, {"", "a", false}} {
+		n, err := s.RangeBytes([]byte(c.lo), []byte(c.hi)) // the store's own keys begin with f
+		if must(t, err); (n > 0) != c.some {
+			t.Errorf("%q to %q: %d bytes", c.lo, c.hi, n)
+		}
+	}
+	must(t, s.Verify(nil))
+}
+
 func TestAfterClose(t *testing.T) {
 	s := mustOpen(t, testOptions(t.TempDir()))
 	set(t, s, "a", "1")

@@ -18,35 +18,36 @@ import (
 )
 
 // readManifest is the tables that MANIFEST lists. Badger reads a record whose length field was damaged as one that was not
-// written to its end, and drops it; that is told apart here. durable is how much of it the last checkpoint saw.
-func readManifest(dir string, durable int64, clean bool) ([]uint64, error) {
+// written to its end, and drops it; that is told apart here. durable is how much of it the last checkpoint saw, end how much
+// of it is good.
+func readManifest(dir string, durable int64, clean bool) (ids []uint64, end int64, err error) {
 	damage := func(at int64, reason string) error {
 		return &DamagedError{File: badger.ManifestFilename, Offset: at, Reason: reason}
 	}
 	path := filepath.Join(dir, badger.ManifestFilename)
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer f.Close()
 	manifest, end, err := badger.ReplayManifestFile(f, 0, badger.DefaultOptions(dir).WithLogger(nil))
 	if err != nil {
-		return nil, damage(0, err.Error())
+		return nil, 0, damage(0, err.Error())
 	}
 	all, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if tail := all[end:]; len(tail) > 0 {
 		if clean || end < durable || wholeRecord(tail) {
-			return nil, damage(end, "a record is broken")
+			return nil, 0, damage(end, "a record is broken")
 		}
 	}
-	ids := make([]uint64, 0, len(manifest.Tables))
+	ids = make([]uint64, 0, len(manifest.Tables))
 	for id := range manifest.Tables {
 		ids = append(ids, id)
 	}
-	return ids, nil
+	return ids, end, nil
 }
 
 // wholeRecord tells whether a record of MANIFEST, [length 4][crc32c 4][content], is all there but for its length.
