@@ -16,7 +16,10 @@ const (
 	idBits   = 38
 )
 
-// cursors remembers positions inside slots, the latest used up to a limit. An id that was forgotten, or is another node's,
+// positionBytesMax bounds the names of all positions together.
+const positionBytesMax = 32 << 20
+
+// cursors remembers positions inside slots, the latest used up to a number and a size. An id that was forgotten, or is another node's,
 // makes a scan begin its slot again: it may repeat names, it misses none. Safe for concurrent use.
 type cursors struct {
 	limit int
@@ -24,6 +27,7 @@ type cursors struct {
 	mu    *sync.Mutex
 	byID  map[uint64]*list.Element
 	used  *list.List // of *remembered, the latest in front
+	bytes int        // of their names
 }
 
 type remembered struct {
@@ -48,9 +52,11 @@ func (c *cursors) cursor(space op.Space, at *op.Position) uint64 {
 	defer c.mu.Unlock()
 	id := c.free()
 	c.byID[id] = c.used.PushFront(&remembered{id, space, *at})
-	if c.used.Len() > c.limit {
+	c.bytes += len(at.Name)
+	for c.used.Len() > c.limit || c.bytes > positionBytesMax {
 		oldest := c.used.Remove(c.used.Back()).(*remembered)
 		delete(c.byID, oldest.id)
+		c.bytes -= len(oldest.at.Name)
 	}
 	return id<<slotBits | uint64(at.Slot)
 }

@@ -62,6 +62,9 @@ type Conn struct {
 	Remote string // address and port
 	Local  string
 	Kill   func() // closes the connection from outside; it must not wait. May be nil
+	// Flush sends the replies that Serve has written so far and empties its Writer. Serve calls it between replies when
+	// many bytes have gathered. May be nil.
+	Flush func() error
 }
 
 // Open makes the session of a new connection. Close it.

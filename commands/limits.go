@@ -5,6 +5,7 @@ type Limits struct {
 	NameBytes      int   // of a key, lock, sequence, owner or idempotency key
 	ValueBytes     int   // of a value
 	BatchOps       int   // operations given to the Backend in one call
+	BatchReads     int   // reads among them: what they return is held in memory at once
 	QueuedCommands int   // in one MULTI
 	QueuedBytes    int   // of the arguments of one MULTI
 	Watches        int   // watched keys of one session
@@ -21,6 +22,7 @@ var defaultLimits = Limits{
 	NameBytes:      8 << 10,
 	ValueBytes:     4 << 20,
 	BatchOps:       512,
+	BatchReads:     128,
 	QueuedCommands: 10_000,
 	QueuedBytes:    64 << 20,
 	Watches:        4096,
@@ -40,6 +42,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.NameBytes, &defaultLimits.NameBytes},
 		{&l.ValueBytes, &defaultLimits.ValueBytes},
 		{&l.BatchOps, &defaultLimits.BatchOps},
+		{&l.BatchReads, &defaultLimits.BatchReads},
 		{&l.QueuedCommands, &defaultLimits.QueuedCommands},
 		{&l.QueuedBytes, &defaultLimits.QueuedBytes},
 		{&l.Watches, &defaultLimits.Watches},

@@ -134,24 +134,44 @@ func directExec(s *Session, x *execution) {
 
 // exec writes the array of replies, or tells why there is none.
 func (s *Session) exec(x *execution, q *queue, watched []op.Seen) (done bool, err error) {
-	plain, ops := true, []op.Op(nil)
+	all := request{}
+	plain := true
 	for i := range q.requests {
 		plain = plain && q.requests[i].plain()
-		ops = append(ops, q.requests[i].ops...)
+		all.ops = append(all.ops, q.requests[i].ops...)
 	}
-	if !plain {
+	if !plain || len(all.ops) == 0 && len(watched) > 0 {
 		return s.execSteps(x, q, watched)
 	}
-	var results []op.Result
-	if len(ops) > 0 || len(watched) > 0 {
-		results, done, err = s.h.backend.Atomic(x.ctx, ops, watched)
-		if err != nil || !done {
-			return done, err
-		}
+	out, done, err := s.execOps(x.ctx, &all, watched)
+	if err != nil || !done {
+		return done, err
 	}
 	x.w.Array(len(q.requests))
-	s.replyAll(x.ctx, &call{s: s, w: x.w, d: s.h.backend}, q.requests, outcomes(results))
+	s.replyAll(x.ctx, &call{s: s, w: x.w, d: s.h.backend}, q.requests, out)
 	return true, nil
+}
+
+// execOps runs all operations of a transaction at one point. When all are reads, one snapshot is that point.
+func (s *Session) execOps(ctx context.Context, all *request, watched []op.Seen) (out []op.Outcome, done bool, err error) {
+	if len(watched) > 0 || !all.readOnly() {
+		results, done, err := s.h.backend.Atomic(ctx, all.ops, watched)
+		return outcomes(results), done, err
+	}
+	if len(all.ops) == 0 {
+		return nil, true, nil
+	}
+	at, _, err := s.h.backend.Snapshot(ctx, 0)
+	if err != nil {
+		return nil, false, err
+	}
+	out = at.Do(ctx, all.ops)
+	for i := range out {
+		if out[i].Err != nil {
+			return nil, false, out[i].Err
+		}
+	}
+	return out, true, nil
 }
 
 // execSteps runs requests of several steps in one transaction. When it is run again, so is the writing of replies.

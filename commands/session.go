@@ -114,6 +114,7 @@ func (s *Session) parse(row *Command, args [][]byte) request {
 type batch struct {
 	requests []request
 	ops      []op.Op
+	reads    int // of ops: what they return may be as large as a value each
 }
 
 // add executes a request, or lets it wait for those behind it: results are then written in the same order.
@@ -123,9 +124,15 @@ func (s *Session) add(x *execution, r request) {
 		s.perform(x, &r)
 		return
 	}
-	s.batch.requests = append(s.batch.requests, r)
-	s.batch.ops = append(s.batch.ops, r.ops...)
-	if len(s.batch.ops) >= s.h.limits.BatchOps {
+	b, l := &s.batch, &s.h.limits
+	b.requests = append(b.requests, r)
+	for _, o := range r.ops {
+		b.ops = append(b.ops, o)
+		if o.ReadOnly() {
+			b.reads++
+		}
+	}
+	if len(b.requests) >= l.BatchOps || b.reads >= l.BatchReads {
 		s.flush(x)
 	}
 }
@@ -137,6 +144,7 @@ func (s *Session) perform(x *execution, r *request) {
 		x.w.Truncate(mark)
 		x.w.Error(errorText(err))
 	}
+	s.send(x)
 }
 
 // flush executes the batch and writes its replies.
@@ -153,7 +161,19 @@ func (s *Session) flush(x *execution) {
 	s.replyAll(x.ctx, c, b.requests, out)
 	clear(b.requests)
 	clear(b.ops)
-	b.requests, b.ops = b.requests[:0], b.ops[:0]
+	b.requests, b.ops, b.reads = b.requests[:0], b.ops[:0], 0
+	s.send(x)
+}
+
+// sendBytes is how many bytes of replies are gathered before those of a long pipeline are sent on the way.
+const sendBytes = 1 << 20
+
+// send lets replies go while more are to come, so that a pipeline of large values takes bounded memory. It is called only
+// between replies. An error needs no handling: the context has ended then.
+func (s *Session) send(x *execution) {
+	if x.w.Len() >= sendBytes && s.conn.Flush != nil {
+		_ = s.conn.Flush()
+	}
 }
 
 // replyAll writes the replies of plain requests, whose operations have the outcomes out, one after the other.

@@ -49,6 +49,28 @@ func TestPipelineChunks(t *testing.T) {
 	}
 }
 
+// TestPipelineOfLargeValues sees that what one call returns is bounded, and that replies go while more are to come.
+func TestPipelineOfLargeValues(t *testing.T) {
+	r := newRig(Limits{BatchReads: 4})
+	var w resp.Writer
+	sent := ""
+	s := r.Open(Conn{ID: 1, Flush: func() error {
+		sent += string(w.Bytes())
+		w.Reset()
+		return nil
+	}})
+	s.Serve(context.Background(), [][][]byte{{[]byte("SET"), []byte("big"), make([]byte, 1<<20)}}, &w)
+	w.Reset()
+	r.fake.calls = nil
+	s.Serve(context.Background(), bytesOf("GET big;GET big;GET big;GET big;GET big;KGET big ASOF -0;MULTI;GET big;EXEC;PING"), &w)
+	if all := sent + string(w.Bytes()); !wellFormed(all, 10) || w.Len() > 100 {
+		t.Errorf("%d bytes sent, %d left", len(sent), w.Len())
+	}
+	if !slices.Equal(r.fake.calls, []int{4, 1}) {
+		t.Errorf("calls with %v operations", r.fake.calls)
+	}
+}
+
 // TestPipelineOrder sees that steps, and what changes the session, keep their place among gathered operations.
 func TestPipelineOrder(t *testing.T) {
 	r := newRig(Limits{})
@@ -230,8 +252,13 @@ func TestCursorForgetsOldest(t *testing.T) {
 	if got := c.cursor(op.SpaceKey, &op.Position{Slot: 77}); got != 77 {
 		t.Errorf("the cursor of a slot is %d", got)
 	}
-	if len(c.byID) != 2 || c.used.Len() != 2 {
-		t.Errorf("%d and %d positions are kept", len(c.byID), c.used.Len())
+	if len(c.byID) != 2 || c.used.Len() != 2 || c.bytes != 2 {
+		t.Errorf("%d and %d positions of %d bytes are kept", len(c.byID), c.used.Len(), c.bytes)
+	}
+	c.limit = 10
+	c.cursor(op.SpaceKey, at(strings.Repeat("x", positionBytesMax)))
+	if len(c.byID) != 1 || c.bytes != positionBytesMax {
+		t.Errorf("%d positions of %d bytes are kept", len(c.byID), c.bytes)
 	}
 }
 
