@@ -14,8 +14,12 @@ import (
 // concurrent use; concurrent calls take effect in the order in which they got into the log.
 //
 // It does not implement raft.MonotonicLogStore on purpose (hashicorp/raft#697, #704), but tolerates no gaps either: an append
-// must follow the last entry, or find no entries. hashicorp/raft leaves a gap after it installed or restored a snapshot above its
-// last entry; so the state machine's Restore must delete the group's entries (DeleteRange from FirstIndex to LastIndex).
+// must follow the last entry, or find no entries. hashicorp/raft 1.8.0 goes on behind a gap after a snapshot above its last
+// entry was installed or restored, so the owner of the group has a duty: once such a snapshot is durable and before the next
+// append, delete all entries (they are below it). That is in the state machine's Restore at run time, and before NewRaft at
+// start, if LastIndex is below the newest snapshot: the process may have died in between. Entries at or above the snapshot
+// must stay; deleting them, or any of them before the snapshot is durable, breaks a promise. Until then appends get
+// ErrNotContiguous.
 type Group struct {
 	log *Log
 	id  uint32
