@@ -204,7 +204,18 @@ func tail(t *testing.T, dir string) (path string, starts []int64, end int64) {
 
 // What a kill in the middle of a commit leaves is cut off; the same in a file that is not the newest is damage.
 func TestTornTail(t *testing.T) {
-	dir, p := runDir(t)
+	o := testOptions(t.TempDir())
+	o.MemTableBytes *= 8 // all in one memtable
+	live := mustOpen(t, o)
+	p := progress{checkpointed: 30, committed: 100}
+	for n := range p.committed {
+		must(t, crashHistory.commit(live, n+1))
+		if n+1 == p.checkpointed {
+			must(t, live.Checkpoint(nil))
+		}
+	}
+	dir := copyDir(t, o.Dir)
+	must(t, live.Close())
 	path, starts, end := tail(t, dir)
 	b, err := os.ReadFile(path)
 	must(t, err)
@@ -259,9 +270,18 @@ func TestManifestTail(t *testing.T) {
 	for name, c := range map[string]struct {
 		content []byte
 		ok      bool
-	}{"length too large": {grown, false}, "cut short": {torn, true}, "cut where it was durable": {b[:last+9], false}} {
+		durable int64
+	}{
+		"length too large":         {grown, false, 0},
+		"cut short":                {torn, true, int64(len(b))},
+		"cut where it was durable": {b[:last+9], false, int64(len(b))},
+	} {
 		t.Run(name, func(t *testing.T) {
 			to := copyDir(t, dir)
+			mark, err := readCheckpoint(to)
+			must(t, err)
+			mark.manifest = c.durable
+			must(t, writeCheckpoint(to, mark))
 			must(t, os.WriteFile(filepath.Join(to, badger.ManifestFilename), c.content, 0o600))
 			s, err := Open(testOptions(to))
 			if (err == nil) != c.ok {
