@@ -107,8 +107,11 @@ func (f *fake) Transact(_ context.Context, watches []op.Seen, fn func(tx Doer) e
 }
 
 func (f *fake) Atomic(ctx context.Context, ops []op.Op, watches []op.Seen) (results []op.Result, done bool, err error) {
+	if len(ops) == 0 {
+		panic("a log entry without operations")
+	}
 	for _, o := range ops {
-		if r := (request{ops: []op.Op{o}}); !r.plain() {
+		if get, ok := o.(*op.Get); o.Target().Key == nil || o.Kind() == op.KindHistory || o.Kind() == op.KindVersion || ok && get.AtRev > 0 {
 			panic("an operation that can't be part of a log entry")
 		}
 	}
