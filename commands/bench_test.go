@@ -28,7 +28,7 @@ func BenchmarkPipeline(b *testing.B) {
 			h := NewHandler(Options{Backend: backend, Now: time.Now, Rand: newRig(Limits{}).random})
 			s := h.Open(Conn{ID: 1})
 			defer s.Close()
-			batch := make([][][]byte, 16)
+			batch := make([]Request, 16)
 			for i := range batch {
 				batch[i] = bytesOf(line)[0]
 			}

@@ -50,10 +50,10 @@ func (r *rig) client(id int64, proto int) *client {
 // send serves commands that arrive together and returns the bytes of the replies.
 func (c *client) send(cmds ...[]string) string {
 	c.w.Reset()
-	batch := make([][][]byte, len(cmds))
+	batch := make([]Request, len(cmds))
 	for i, cmd := range cmds {
 		for _, a := range cmd {
-			batch[i] = append(batch[i], []byte(a))
+			batch[i].Args = append(batch[i].Args, []byte(a))
 		}
 	}
 	c.s.Serve(context.Background(), batch, &c.w)

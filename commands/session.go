@@ -42,18 +42,27 @@ type execution struct {
 	args [][]byte // of the command that is being looked at
 }
 
-// Serve executes commands that arrived together, in order, and writes exactly one reply for each, up to a QUIT. Every
-// command has at least its name. The arguments are the session's from then on. It returns false when the connection is to be
-// closed after the replies are sent.
-func (s *Session) Serve(ctx context.Context, cmds [][][]byte, w *resp.Writer) bool {
+// Request is a command as it arrived.
+type Request struct {
+	Args    [][]byte // the name and the arguments
+	Refused string   // instead of Args: the error for a command that was thrown away, because it was too large
+}
+
+// Serve executes commands that arrived together, in order, and writes exactly one reply for each, up to a QUIT. The
+// arguments are the session's from then on, the slice cmds is not. It returns false when the connection is to be closed
+// after the replies are sent.
+func (s *Session) Serve(ctx context.Context, cmds []Request, w *resp.Writer) bool {
 	x := &execution{ctx: ctx, w: w}
 	s.seen.Store(s.h.now().UnixMilli())
-	for _, args := range cmds {
+	for i := range cmds {
 		if s.closing {
 			break
 		}
-		x.args = args
-		s.accept(x)
+		if x.args = cmds[i].Args; len(x.args) > 0 {
+			s.accept(x)
+		} else {
+			s.reject(x, cmds[i].Refused)
+		}
 	}
 	s.flush(x)
 	s.proto.Store(int32(w.Proto()))
@@ -90,10 +99,13 @@ func (s *Session) accept(x *execution) {
 
 // reject answers a command that is none. Inside MULTI it breaks the transaction; an EXEC with arguments ends it.
 func (s *Session) reject(x *execution, err string) {
+	if err == "" {
+		err = errSyntax
+	}
 	if s.multi != nil {
 		s.multi.broken = true
 	}
-	if equalFold(x.args[0], "EXEC") {
+	if len(x.args) > 0 && equalFold(x.args[0], "EXEC") {
 		s.flush(x)
 		s.dropTransaction()
 		err = "EXECABORT Transaction discarded because of: " + strings.TrimPrefix(err, "ERR ")

@@ -59,7 +59,7 @@ func TestPipelineOfLargeValues(t *testing.T) {
 		w.Reset()
 		return nil
 	}})
-	s.Serve(context.Background(), [][][]byte{{[]byte("SET"), []byte("big"), make([]byte, 1<<20)}}, &w)
+	s.Serve(context.Background(), []Request{{Args: [][]byte{[]byte("SET"), []byte("big"), make([]byte, 1<<20)}}}, &w)
 	w.Reset()
 	r.fake.calls = nil
 	s.Serve(context.Background(), bytesOf("GET big;GET big;GET big;GET big;GET big;KGET big ASOF -0;MULTI;GET big;EXEC;PING"), &w)
@@ -107,6 +107,19 @@ func TestMultiLimits(t *testing.T) {
 	got = c.send([]string{"MULTI"}, []string{"SET", "a", strings.Repeat("x", 100)}, []string{"SET", "a", "1"}, []string{"EXEC"})
 	if !strings.Contains(got, "-ERR MULTI too large (limit 100 bytes)\r\n") || !strings.HasSuffix(got, "-"+errExecAbort+"\r\n") {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestRefused sees that a command that was thrown away has its reply in its place, and breaks a MULTI.
+func TestRefused(t *testing.T) {
+	r := newRig(Limits{})
+	c := r.client(1, 2)
+	refused := Request{Refused: "ERR argument too large"}
+	cmds := slices.Concat(bytesOf("SET a 1"), []Request{refused, {}}, bytesOf("GET a;MULTI;SET a 2"), []Request{refused}, bytesOf("EXEC;GET a"))
+	c.s.Serve(context.Background(), cmds, &c.w)
+	want := "+OK\r\n-ERR argument too large\r\n-ERR syntax error\r\n$1\r\n1\r\n+OK\r\n+QUEUED\r\n-ERR argument too large\r\n-" + errExecAbort + "\r\n$1\r\n1\r\n"
+	if got := string(c.w.Bytes()); got != want {
+		t.Errorf("%q\nwant %q", got, want)
 	}
 }
 
@@ -321,13 +334,13 @@ func TestClientsAtOnce(t *testing.T) {
 	}
 }
 
-func bytesOf(text string) (cmds [][][]byte) {
+func bytesOf(text string) (cmds []Request) {
 	for _, l := range lines(text) {
 		var cmd [][]byte
 		for _, a := range l {
 			cmd = append(cmd, []byte(a))
 		}
-		cmds = append(cmds, cmd)
+		cmds = append(cmds, Request{Args: cmd})
 	}
 	return cmds
 }
