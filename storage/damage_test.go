@@ -202,20 +202,70 @@ func tail(t *testing.T, dir string) (path string, starts []int64, end int64) {
 	}
 }
 
-// What a kill in the middle of a commit leaves is cut off; the same in a file that is not the newest is damage.
-func TestTornTail(t *testing.T) {
+// oneMemtable is a store that was killed with all in one memtable: 100 batches, the first 30 of them checkpointed.
+func oneMemtable(t *testing.T) (string, progress) {
+	t.Helper()
 	o := testOptions(t.TempDir())
-	o.MemTableBytes *= 8 // all in one memtable
-	live := mustOpen(t, o)
+	o.MemTableBytes *= 8
+	s := mustOpen(t, o)
 	p := progress{checkpointed: 30, committed: 100}
 	for n := range p.committed {
-		must(t, crashHistory.commit(live, n+1))
+		must(t, crashHistory.commit(s, n+1))
 		if n+1 == p.checkpointed {
-			must(t, live.Checkpoint(nil))
+			must(t, s.Checkpoint(nil))
 		}
 	}
 	dir := copyDir(t, o.Dir)
-	must(t, live.Close())
+	must(t, s.Close())
+	return dir, p
+}
+
+// A broken entry is damage when something comes behind it, or when it was durable; not when a power cut explains it.
+func TestBrokenEntry(t *testing.T) {
+	dir, p := oneMemtable(t)
+	path, starts, _ := tail(t, dir)
+	last, err := readCheckpoint(dir)
+	must(t, err)
+	beforeEnd := last.mems[0].end - 10 // in the entry that ends batch 30
+	for _, c := range []struct {
+		name    string
+		at      int64
+		alone   bool // nothing behind it
+		boot    string
+		damaged bool
+	}{
+		{"killed, data behind it", starts[len(starts)/2] + 40, false, "boot-1", true},
+		{"killed, durable, data behind it", beforeEnd, false, "boot-1", true},
+		{"killed, durable, nothing behind it", beforeEnd, true, "boot-1", true},
+		{"power cut, durable", beforeEnd, false, "boot-2", true},
+		{"power cut, not durable", starts[len(starts)/2] + 40, false, "boot-2", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := testOptions(copyDir(t, dir))
+			o.BootID = c.boot
+			name := filepath.Join(o.Dir, filepath.Base(path))
+			damageInPlace(t, name, c.at)
+			if c.alone {
+				must(t, os.Truncate(name, last.mems[0].end))
+			}
+			s, err := Open(o)
+			var damage *DamagedError
+			if errors.As(err, &damage) != c.damaged {
+				t.Fatal(err)
+			}
+			if err == nil {
+				if n, err := crashHistory.check(s); n != p.checkpointed || err != nil {
+					t.Error(n, err)
+				}
+				must(t, s.Close())
+			}
+		})
+	}
+}
+
+// What a kill in the middle of a commit leaves is cut off; the same in a file that is not the newest is damage.
+func TestTornTail(t *testing.T) {
+	dir, p := oneMemtable(t)
 	path, starts, end := tail(t, dir)
 	b, err := os.ReadFile(path)
 	must(t, err)
