@@ -10,13 +10,13 @@ func lockRows() []Command {
 	add := func(more ...Command) { rows = append(rows, more...) }
 	add(keyed(1, 1, 1, "RW access update",
 		Command{Name: "lock", Arity: -4, Flags: "write denyoom fast", Syntax: "name owner ttl-milliseconds [WAIT wait-milliseconds] [SHARED | PERMITS count]", parse: parseLock,
-			Summary: "Takes a lock for a time: the fencing token, or nil if another owner has it. The same owner gets the same token again."},
+			Summary: "Takes a lock for a time: the fencing token, or nil if another owner has it. The same owner gets the same token again. WAIT, SHARED and PERMITS are refused by this version."},
 		Command{Name: "unlock", Arity: 3, Flags: "write fast", Syntax: "name owner", Summary: "Gives a lock back: 1, or 0 if that owner does not hold it.", parse: parseUnlock},
 		Command{Name: "lockextend", Arity: 4, Flags: "write fast", Syntax: "name owner ttl-milliseconds", Summary: "Makes a lease last for a time from now: the token, or nil if that owner does not hold the lock.", parse: parseLockExtend},
 		Command{Name: "lockbreak", Arity: -2, Flags: "write admin", Syntax: "name [owner]", Summary: "For operators: puts one holder of a lock out, or all, and gives how many. The next token is larger.", parse: parseLockBreak},
 	)...)
 	add(keyed(1, 1, 1, "RO access",
-		Command{Name: "lockinfo", Arity: -2, Flags: "readonly fast", Syntax: "name [ASOF time]", Summary: "Who holds a lock: a map of name, mode, permits, holders and waiting; nil if it is free.", parse: parseLockInfo})...)
+		Command{Name: "lockinfo", Arity: -2, Flags: "readonly fast", Syntax: "name [ASOF time]", Summary: "Who holds a lock: a map of name, mode, permits, holders and waiting; nil if it is free. ASOF is refused by this version.", parse: parseLockInfo})...)
 	add(Command{Name: "lockscan", Arity: -2, Flags: "readonly", Syntax: "cursor [MATCH pattern] [COUNT count]", Complexity: scanComplexity,
 		Summary: "The names of held locks, page by page, as SCAN.", parse: parseScan(op.SpaceLock)})
 	for i := range rows {
