@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,9 +34,3 @@ type node interface {
 // opener opens the node of cfg.DataDir, which is locked for this process. The node owns ports.peer; the other listeners it
 // may ask for their addresses only. When ctx ends it gives up. After an error nothing of it runs.
 type opener func(ctx context.Context, cfg *config.Config, ports *ports, log zerolog.Logger) (node, error)
-
-// openNode is THE PLACE where the node and the handler of commands are constructed: it turns settings into the options of
-// packages cluster, commands and server, and fits what they give to the interfaces above.
-func openNode(_ context.Context, _ *config.Config, _ *ports, _ zerolog.Logger) (node, error) {
-	return nil, errors.New("this build has no node")
-}

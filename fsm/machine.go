@@ -12,13 +12,6 @@ import (
 // Meta is the id of the partition that holds what the cluster agrees on about itself.
 const Meta uint32 = 0
 
-// batchBytesMax and batchOpsMax bound how many entries share one storage batch. A batch always takes at least one entry, whose
-// own size the proposer bounds.
-const (
-	batchBytesMax = 1 << 20
-	batchKeysMax  = 4096
-)
-
 // LogEntry is a committed entry of the partition's log.
 type LogEntry struct {
 	Index uint64
@@ -156,13 +149,14 @@ func (m *Machine) applyEntry(b *storage.Batch, le LogEntry) ([]op.Result, error)
 		total += len(u)
 	}
 	results := make([]op.Result, 0, total)
+	own := &entryBatch{Batch: b}
 	ts := e.First
 	for _, u := range e.Units {
 		bounced := e.Term != le.Term
 		for _, o := range u {
 			r := op.Result{Status: op.Again}
 			if !bounced {
-				if r, err = m.run(b, o, ts); err != nil {
+				if r, err = m.run(own, o, ts); err != nil {
 					return nil, err
 				}
 				bounced = r.Status.Bounce()

@@ -46,7 +46,7 @@ func ClockBound(r mvcc.Reader) (op.Timestamp, error) {
 func initCluster(b mvcc.Batch, o *op.InitCluster) (op.Result, error) {
 	v, ok, err := loadMeta(b, metaMap)
 	if err != nil || ok {
-		return op.Result{Value: v}, err
+		return op.Result{Value: clip(v)}, err
 	}
 	b.Set(storage.AppendMeta(nil, metaCluster), append([]byte{metaFormat}, o.ClusterID...))
 	b.Set(storage.AppendMeta(nil, metaMap), append([]byte{metaFormat}, o.Map...))
@@ -62,4 +62,10 @@ func loadMeta(r mvcc.Reader, what byte) ([]byte, bool, error) {
 		return nil, false, mvcc.ErrDamaged
 	}
 	return v[1:], true, nil
+}
+
+// ClusterID reads the cluster's id; empty before there is one.
+func ClusterID(r mvcc.Reader) (string, error) {
+	v, _, err := loadMeta(r, metaCluster)
+	return string(v), err
 }

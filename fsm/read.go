@@ -51,7 +51,7 @@ func Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, error) {
 		return txn.Check(r, o)
 	case *op.RangeMap:
 		value, found, err := loadMeta(r, metaMap)
-		return op.Result{Found: found, Value: value}, err
+		return op.Result{Found: found, Value: clip(value)}, err
 	}
 	return runOn(v, o)
 }
@@ -76,14 +76,13 @@ func getRevision(v *mvcc.At, o *op.Get) (res op.Result, err error) {
 		}
 		if r.Rev == o.AtRev && !r.Deleted {
 			lost = gone
-			res = op.Result{Found: !gone, Value: r.Value, Rev: r.Rev, TS: r.TS, ExpireAt: r.ExpireAt}
+			res = op.Result{Found: !gone, Value: clip(r.Value), Rev: r.Rev, TS: r.TS, ExpireAt: r.ExpireAt}
 		}
 		return false, nil
 	})
 	if err == nil && lost {
 		return op.Result{Status: op.Collected}, nil
 	}
-	res.Value = clip(res.Value)
 	return res, err
 }
 

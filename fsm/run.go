@@ -8,16 +8,15 @@ import (
 	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/sequencer"
-	"kahuna/storage"
 	"kahuna/txn"
 )
 
 // run judges one operation of the log at a timestamp.
-func (m *Machine) run(b *storage.Batch, o op.Op, ts op.Timestamp) (op.Result, error) {
+func (m *Machine) run(b *entryBatch, o op.Op, ts op.Timestamp) (op.Result, error) {
 	if !m.owns(&m.next, o) {
 		return op.Result{Status: op.Moved}, nil
 	}
-	r, err := m.judge(b, o, ts)
+	r, err := b.bounded(m.judge(b, o, ts))
 	return outcome(r, err)
 }
 
@@ -37,8 +36,8 @@ func outcome(r op.Result, err error) (op.Result, error) {
 	return op.Result{}, err
 }
 
-func (m *Machine) judge(b *storage.Batch, o op.Op, ts op.Timestamp) (op.Result, error) {
-	w := mvcc.Writer{Batch: b, Notify: m.note}
+func (m *Machine) judge(b *entryBatch, o op.Op, ts op.Timestamp) (op.Result, error) {
+	w := mvcc.Writer{Batch: b, Notify: m.note, Fits: b.fits}
 	switch o := o.(type) {
 	case *op.Multi:
 		return m.multi(w, o, ts)
@@ -126,20 +125,25 @@ func (m *Machine) sweep(w mvcc.Writer, o *op.Sweep, ts op.Timestamp) (op.Result,
 	return op.Result{Done: true}, m.work.Flush(w)
 }
 
-// deleteRange deletes the first keys of a range.
+// deleteBytesMax bounds what a page of deletions writes.
+const deleteBytesMax = 1 << 20
+
+// deleteRange deletes the first keys of a range, at least one.
 func (m *Machine) deleteRange(w mvcc.Writer, o *op.DeleteRange, ts op.Timestamp) (op.Result, error) {
 	m.work.Reset(w.Batch, ts)
 	var res op.Result
+	limit, bytes := max(int64(o.Limit), 1), 0
 	err := mvcc.NewAt(w.Batch, ts).Scan(o.Space, o.From, o.To, func(n op.Name, r mvcc.Record) (bool, error) {
 		if r.TS > o.UpTo {
 			return true, nil
 		}
 		n = clone(n)
-		if res.Int == int64(o.Limit) {
+		if res.Int >= limit || bytes >= deleteBytesMax {
 			res.Next = &op.Position{Slot: n.Slot(), Name: n.Key}
 			return false, nil
 		}
 		res.Int++
+		bytes += 4*(len(n.Key)+len(n.Sub)+mvcc.RowBytes) + len(r.Value)
 		_, err := m.work.Delete(n)
 		return true, err
 	})

@@ -12,9 +12,9 @@ import (
 
 // scan lists names in the order of slots. Next is the position of the first one that did not fit.
 func scan(v *mvcc.At, o *op.Scan) (res op.Result, err error) {
-	size := 0
+	size, limit := 0, max(int(o.Limit), 1)
 	err = v.Scan(o.Space, o.From, o.To, func(n op.Name, r mvcc.Record) (bool, error) {
-		if len(res.Items) >= int(o.Limit) || o.MaxBytes > 0 && size >= int(o.MaxBytes) {
+		if len(res.Items) >= limit || o.MaxBytes > 0 && size >= int(o.MaxBytes) {
 			res.Next = &op.Position{Slot: n.Slot(), Name: clip(n.Key)}
 			return false, nil
 		}
@@ -44,7 +44,7 @@ func item(o *op.Scan, key []byte, r mvcc.Record) op.Item {
 // scanByName lists the first names of all slots of the range in the order of names. The store orders by slot first, so it goes
 // from slot to slot, in each straight to the first name of interest, and keeps the smallest ones.
 func scanByName(v *mvcc.At, r mvcc.Reader, o *op.Scan) (op.Result, error) {
-	page := &page{limit: int(o.Limit)}
+	page := &page{limit: max(int(o.Limit), 1), bytesMax: int(o.MaxBytes)}
 	pos, ok, err := nextSlot(r, o, o.From)
 	for ok && err == nil {
 		if err = scanSlot(v, o, pos, page); err != nil {
@@ -58,7 +58,7 @@ func scanByName(v *mvcc.At, r mvcc.Reader, o *op.Scan) (op.Result, error) {
 	if err != nil {
 		return op.Result{}, err
 	}
-	return page.result(o), nil
+	return page.result(), nil
 }
 
 // nextSlot finds the first slot at or after a position that has any name in the range.
@@ -113,10 +113,13 @@ func slotEnd(slot uint16, to op.Position) op.Position {
 	return end
 }
 
-// page keeps the limit+1 smallest names: a heap with the largest on top.
+// page keeps the smallest names, as many as it takes: a heap with the largest on top.
 type page struct {
-	items []op.Item
-	limit int
+	items    []op.Item
+	size     int // bytes of keys and values
+	limit    int // items, at least 1
+	bytesMax int // 0: no bound
+	more     bool
 }
 
 func (p *page) Len() int           { return len(p.items) }
@@ -129,33 +132,35 @@ func (p *page) Pop() any {
 	return last
 }
 
-// past tells whether a name is larger than all of a page that is full.
-func (p *page) past(key []byte) bool {
-	return len(p.items) > p.limit && bytes.Compare(key, p.items[0].Key) > 0
-}
+func itemBytes(it *op.Item) int { return len(it.Key) + len(it.Value) }
 
+// past tells whether a name comes after a page that is full.
+func (p *page) past(key []byte) bool { return p.more && bytes.Compare(key, p.items[0].Key) > 0 }
+
+// add puts a name in and drops the largest ones as long as the rest is a full page.
 func (p *page) add(it op.Item) {
 	heap.Push(p, it)
-	if len(p.items) > p.limit+1 {
-		heap.Pop(p)
+	p.size += itemBytes(&it)
+	for len(p.items) > 1 && p.full(len(p.items)-1, p.size-itemBytes(&p.items[0])) {
+		dropped := heap.Pop(p).(op.Item)
+		p.size -= itemBytes(&dropped)
+		p.more = true
 	}
 }
 
+func (p *page) full(items, bytes int) bool {
+	return items >= p.limit || p.bytesMax > 0 && bytes >= p.bytesMax
+}
+
 // result is the page in order. Next is set when there is more: its Name is the last one of the page.
-func (p *page) result(o *op.Scan) op.Result {
+func (p *page) result() op.Result {
 	sorted := make([]op.Item, len(p.items))
 	for i := len(sorted) - 1; i >= 0; i-- {
 		sorted[i] = heap.Pop(p).(op.Item)
 	}
 	res := op.Result{Done: true, Items: sorted}
-	size := 0
-	for i := range sorted {
-		if i == p.limit || o.MaxBytes > 0 && i > 0 && size >= int(o.MaxBytes) {
-			res.Items = sorted[:i]
-			res.Next = &op.Position{Name: sorted[i-1].Key}
-			break
-		}
-		size += len(sorted[i].Key) + len(sorted[i].Value)
+	if p.more {
+		res.Next = &op.Position{Name: sorted[len(sorted)-1].Key}
 	}
 	return res
 }

@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 
@@ -8,28 +9,35 @@ import (
 	"kahuna/storage"
 )
 
-// An intent is what a transaction would leave at a name. Its stored form: format, prewrite timestamp, transaction, home
-// name, then the write in op's form.
+// An intent is what a transaction would leave at a name. Its stored form: format, prewrite timestamp, transaction, length of a
+// value in chunks, home name, then the write in op's form. The chunks of a large value bear the prewrite timestamp until the
+// intent is resolved: the store takes no value of such a size, and no version of the name has that timestamp.
 type intent struct {
 	op.Intent
-	write op.Write
+	write  op.Write
+	chunks uint64
 }
+
+const intentHeadBytes = 25
 
 func (i *intent) encode() []byte {
 	b := []byte{recordFormat}
 	b = binary.BigEndian.AppendUint64(b, uint64(i.Prewritten))
 	b = binary.BigEndian.AppendUint64(b, uint64(i.Txn))
+	b = binary.BigEndian.AppendUint64(b, i.chunks)
 	return op.AppendWrite(b, i.Home, &i.write)
 }
 
+// decodeIntent reads an intent, without the value if that stands in chunks. It keeps nothing of n.
 func decodeIntent(n op.Name, b []byte) (i intent, err error) {
-	if len(b) < 17 || b[0] != recordFormat {
+	if len(b) < intentHeadBytes || b[0] != recordFormat {
 		return i, ErrDamaged
 	}
 	i.Prewritten = op.Timestamp(binary.BigEndian.Uint64(b[1:]))
 	i.Txn = op.Timestamp(binary.BigEndian.Uint64(b[9:]))
-	i.Name = n
-	if i.Home, i.write, err = op.DecodeWrite(b[17:]); err != nil {
+	i.chunks = binary.BigEndian.Uint64(b[17:])
+	i.Name = op.Name{Space: n.Space, Key: bytes.Clone(n.Key), Sub: bytes.Clone(n.Sub)}
+	if i.Home, i.write, err = op.DecodeWrite(b[intentHeadBytes:]); err != nil {
 		return i, ErrDamaged
 	}
 	return i, nil
@@ -59,32 +67,49 @@ func blocked(r Reader, n op.Name) error {
 var ErrConflict = errors.New("mvcc: a newer version stands in the transaction's way")
 
 // Admit tells whether a transaction may lay its intent at a name: it ends with ErrConflict when a version newer than the
-// transaction's start stands there, and with IntentError when another transaction was first.
-func Admit(r Reader, txn op.TxnID, n op.Name) error {
+// transaction's start stands there, and with IntentError when another transaction was first. Else it gives an upper bound of
+// what laying it puts into the batch.
+func Admit(r Reader, txn op.TxnID, home op.Name, write *op.Write) (bytes int, err error) {
+	n := write.Name
 	cur, _, err := load(r, n)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	var was intent
 	if cur.intent {
-		was, err := loadIntent(r, n)
-		if err != nil || was.Txn == txn {
-			return err
+		if was, err = loadIntent(r, n); err != nil {
+			return 0, err
 		}
-		return &IntentError{Intent: was.Intent}
+		if was.Txn != txn {
+			return 0, &IntentError{Intent: was.Intent}
+		}
+	} else if cur.TS > txn {
+		return 0, ErrConflict
 	}
-	if cur.TS > txn {
-		return ErrConflict
-	}
-	return nil
+	keys := 2 + int(chunkCount(uint64(len(write.Value)))) + int(chunkCount(was.chunks))
+	return len(cur.Value) + len(write.Value) + rowBytes(n, keys+1) + rowBytes(home, 1), nil
 }
 
-// Lay puts an intent that was admitted at its name.
+// Lay puts an intent that was admitted at its name. Laying it again keeps its prewrite timestamp: that must stay below the
+// commit timestamp, which may have been asked for meanwhile.
 func (w Writer) Lay(now op.Timestamp, txn op.TxnID, home op.Name, write op.Write) error {
 	cur, _, err := load(w.Batch, write.Name)
 	if err != nil {
 		return err
 	}
 	i := intent{Intent: op.Intent{Txn: txn, Home: home, Prewritten: now}, write: write}
+	if cur.intent {
+		was, err := loadIntent(w.Batch, write.Name)
+		if err != nil {
+			return err
+		}
+		i.Prewritten = was.Prewritten
+		w.dropChunks(write.Name, was.Prewritten, was.chunks)
+	}
+	if len(write.Value) > inlineBytesMax {
+		w.putChunks(write.Name, i.Prewritten, write.Value)
+		i.chunks, i.write.Value = uint64(len(write.Value)), nil
+	}
 	w.Batch.Set(storage.AppendIntent(nil, write.Name), i.encode())
 	cur.intent = true
 	w.Batch.Set(storage.AppendCurrent(nil, write.Name), cur.encode(make([]byte, 0, cur.encodedBytes())))
@@ -92,7 +117,7 @@ func (w Writer) Lay(now op.Timestamp, txn op.TxnID, home op.Name, write op.Write
 }
 
 // Resolve ends a transaction's intent at a name: it becomes a version at a timestamp, or is removed. It tells whether there
-// was one; doing it again is a no-op.
+// was one; doing it again is a no-op. ErrNoRoom: nothing was done.
 func (w Writer) Resolve(n op.Name, txn op.TxnID, committed bool, at op.Timestamp) (bool, error) {
 	cur, _, err := load(w.Batch, n)
 	if err != nil || !cur.intent {
@@ -102,6 +127,16 @@ func (w Writer) Resolve(n op.Name, txn op.TxnID, committed bool, at op.Timestamp
 	if err != nil || i.Txn != txn {
 		return false, err
 	}
+	bytes := replaceBytes(n, &cur, len(i.write.Value)+int(i.chunks)) + rowBytes(n, 2+int(chunkCount(i.chunks)))
+	if err := w.room(bytes); err != nil {
+		return false, err
+	}
+	if committed && i.chunks > 0 {
+		if i.write.Value, err = readChunks(w.Batch, n, i.Prewritten, i.chunks); err != nil {
+			return false, err
+		}
+	}
+	w.dropChunks(n, i.Prewritten, i.chunks)
 	w.Batch.Delete(storage.AppendIntent(nil, n))
 	cur.intent = false
 	if committed {

@@ -15,6 +15,8 @@ const (
 	// replacing one copies only its head to the history, and an entry of many small writes stays one small batch.
 	inlineBytesMax = 1 << 10
 	chunkBytes     = 512 << 10
+	// RowBytes is more than what a stored key and value take beside the name and the value in them, Badger's own part included.
+	RowBytes = 128
 )
 
 const (
@@ -105,26 +107,33 @@ func decode(b []byte) (s stored, err error) {
 func chunkCount(bytes uint64) uint16 { return uint16((bytes + chunkBytes - 1) / chunkBytes) }
 
 // fill reads the value of a version that stands in chunks.
-func (s *stored) fill(r Reader, n op.Name) error {
-	if s.chunks == 0 || s.Value != nil {
-		return nil
+func (s *stored) fill(r Reader, n op.Name) (err error) {
+	if s.chunks > 0 && s.Value == nil {
+		s.Value, err = readChunks(r, n, s.TS, s.chunks)
 	}
-	value := make([]byte, 0, s.chunks)
-	for i := range chunkCount(s.chunks) {
-		b, ok, err := r.Get(storage.AppendChunk(nil, n, s.TS, i))
+	return err
+}
+
+// readChunks puts a value of some length together from the chunks whose keys bear ts.
+func readChunks(r Reader, n op.Name, ts op.Timestamp, length uint64) ([]byte, error) {
+	var value []byte
+	for i := range chunkCount(length) {
+		b, ok, err := r.Get(storage.AppendChunk(nil, n, ts, i))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !ok || len(b) == 0 || b[0] != recordFormat {
-			return fmt.Errorf("%w: chunk %d of a value is missing", ErrDamaged, i)
+			return nil, fmt.Errorf("%w: chunk %d of a value is missing", ErrDamaged, i)
+		}
+		if i == 0 {
+			value = make([]byte, 0, min(length, uint64(chunkCount(length))*chunkBytes))
 		}
 		value = append(value, b[1:]...)
 	}
-	if uint64(len(value)) != s.chunks {
-		return fmt.Errorf("%w: a value has %d bytes instead of %d", ErrDamaged, len(value), s.chunks)
+	if uint64(len(value)) != length {
+		return nil, fmt.Errorf("%w: a value has %d bytes instead of %d", ErrDamaged, len(value), length)
 	}
-	s.Value = value
-	return nil
+	return value, nil
 }
 
 // load reads the current record of a name, without the value if that stands in chunks.

@@ -1,6 +1,8 @@
 package mvcc
 
 import (
+	"errors"
+
 	"kahuna/op"
 	"kahuna/storage"
 )
@@ -22,8 +24,22 @@ type Change struct {
 // Writer puts versions into a batch and tells about each.
 type Writer struct {
 	Batch  Batch
-	Notify func(Change) // may be nil
+	Notify func(Change)         // may be nil
+	Fits   func(bytes int) bool // whether so much more may be written; nil: always
 }
+
+// ErrNoRoom says that an operation would write more than its batch takes. It has written nothing.
+var ErrNoRoom = errors.New("mvcc: what the operation writes does not fit the batch")
+
+func (w Writer) room(bytes int) error {
+	if w.Fits != nil && !w.Fits(bytes) {
+		return ErrNoRoom
+	}
+	return nil
+}
+
+// rowBytes is an upper bound of what keys with this name take together, without their values.
+func rowBytes(n op.Name, keys int) int { return keys * (2*(len(n.Key)+len(n.Sub)) + RowBytes) }
 
 // replace makes next the current version of a name whose stored record was old (had: there was one). The old version goes to
 // the history.
@@ -39,7 +55,7 @@ func (w Writer) replace(n op.Name, old stored, had bool, next Record) error {
 		w.Batch.Delete(storage.AppendCurrent(nil, n))
 	} else {
 		if len(next.Value) > inlineBytesMax {
-			w.putChunks(n, next)
+			w.putChunks(n, next.TS, next.Value)
 			s.chunks, s.Value = uint64(len(next.Value)), nil
 		}
 		w.Batch.Set(storage.AppendCurrent(nil, n), s.encode(make([]byte, 0, s.encodedBytes())))
@@ -50,32 +66,38 @@ func (w Writer) replace(n op.Name, old stored, had bool, next Record) error {
 	return nil
 }
 
+// replaceBytes is an upper bound of what replace puts into the batch for a new value of some length.
+func replaceBytes(n op.Name, old *stored, valueBytes int) int {
+	chunks := int(chunkCount(uint64(valueBytes))) + int(chunkCount(old.chunks))
+	return valueBytes + min(len(old.Value), inlineBytesMax) + rowBytes(n, 4+chunks)
+}
+
 // archive moves a version that is about to be replaced to the history. A version of a space without history, and the value of
 // a NOREV one, goes.
 func (w Writer) archive(n op.Name, old stored) {
 	if n.Space == op.SpaceIdem {
-		w.dropChunks(n, old)
+		w.dropChunks(n, old.TS, old.chunks)
 		return
 	}
 	old.intent = false
 	if old.NoRev && !old.Deleted {
-		w.dropChunks(n, old)
+		w.dropChunks(n, old.TS, old.chunks)
 		old.Value, old.chunks, old.lost = nil, 0, true
 	}
 	w.Batch.Set(storage.AppendHistory(nil, n, old.TS), old.encode(make([]byte, 0, old.encodedBytes())))
 }
 
-func (w Writer) putChunks(n op.Name, r Record) {
-	for i := range chunkCount(uint64(len(r.Value))) {
-		part := r.Value[int(i)*chunkBytes:]
+func (w Writer) putChunks(n op.Name, ts op.Timestamp, value []byte) {
+	for i := range chunkCount(uint64(len(value))) {
+		part := value[int(i)*chunkBytes:]
 		part = part[:min(len(part), chunkBytes)]
-		w.Batch.Set(storage.AppendChunk(nil, n, r.TS, i), append([]byte{recordFormat}, part...))
+		w.Batch.Set(storage.AppendChunk(nil, n, ts, i), append([]byte{recordFormat}, part...))
 	}
 }
 
-func (w Writer) dropChunks(n op.Name, old stored) {
-	for i := range chunkCount(old.chunks) {
-		w.Batch.Delete(storage.AppendChunk(nil, n, old.TS, i))
+func (w Writer) dropChunks(n op.Name, ts op.Timestamp, length uint64) {
+	for i := range chunkCount(length) {
+		w.Batch.Delete(storage.AppendChunk(nil, n, ts, i))
 	}
 }
 

@@ -36,7 +36,7 @@ type row struct {
 func (w *Working) Reset(r Reader, now op.Timestamp) { w.ResetRange(r, now, 1) }
 
 // ResetRange starts a run of n operations that take effect as one. They have the timestamps from now on, one each, so that no
-// two grants of a lock bear the same token; what they write bears the last of them.
+// two grants of a lock bear the same token; what they write bears the last of them, and expiries are judged at that too.
 func (w *Working) ResetRange(r Reader, now op.Timestamp, n int) {
 	clear(w.rows)
 	w.r, w.now, w.end, w.rows, w.at = r, now, now+op.Timestamp(n)-1, w.rows[:0], nil
@@ -102,7 +102,7 @@ func (w *Working) Get(n op.Name) (Record, bool, error) {
 		}
 		return r.next, true, nil
 	}
-	if !r.old.liveAt(w.now) {
+	if !r.old.liveAt(w.end) {
 		return Record{Rev: r.old.Rev}, false, nil
 	}
 	if err := r.old.fill(w.r, n); err != nil {
@@ -151,8 +151,21 @@ func (w *Working) Delete(n op.Name) (uint64, error) {
 	return r.next.Rev, nil
 }
 
-// Flush puts what was written into the batch.
+// bytes is an upper bound of what Flush puts into the batch.
+func (w *Working) bytes() (n int) {
+	for i := range w.rows {
+		if r := &w.rows[i]; r.written {
+			n += replaceBytes(r.name, &r.old, len(r.next.Value))
+		}
+	}
+	return n
+}
+
+// Flush puts what was written into the batch: all of it, or with ErrNoRoom nothing.
 func (w *Working) Flush(to Writer) error {
+	if err := to.room(w.bytes()); err != nil {
+		return err
+	}
 	for i := range w.rows {
 		if r := &w.rows[i]; r.written {
 			if err := to.replace(r.name, r.old, r.had, r.next); err != nil {
@@ -169,7 +182,7 @@ func (w *Working) Seen(n op.Name) (op.Seen, error) {
 	if err != nil {
 		return op.Seen{}, err
 	}
-	return op.Seen{Name: n, TS: r.old.TS, Live: r.old.liveAt(w.now)}, nil
+	return op.Seen{Name: n, TS: r.old.TS, Live: r.old.liveAt(w.end)}, nil
 }
 
 // Sweep deletes the version of a name at ts, if it is still the current one and past its expiry.
@@ -178,7 +191,7 @@ func (w *Working) Sweep(n op.Name, ts op.Timestamp) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if r.old.TS != ts || r.old.Deleted || r.old.liveAt(w.now) {
+	if r.old.TS != ts || r.old.Deleted || r.old.liveAt(w.end) {
 		return false, nil
 	}
 	_, err = w.Delete(n)

@@ -426,7 +426,7 @@ type Settle struct {
 }
 
 // Resolve turns a transaction's intents at Names to versions at At, or removes them when it was aborted. Result: Int, how
-// many there were.
+// many there were; Done (false: there were too many for one entry, it is to be sent again).
 type Resolve struct {
 	write
 	Txn       TxnID

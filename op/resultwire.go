@@ -14,8 +14,7 @@ func (r *Result) wire(w *wire) {
 	w.bytes(&r.Value)
 	list(w, &r.Items, w.item)
 	optional(w, &r.Next, w.position)
-	if w.nested++; w.nested > maxNesting {
-		w.fail()
+	if !w.enter() {
 		return
 	}
 	list(w, &r.Sub, func(s *Result) { s.wire(w) })

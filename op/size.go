@@ -1,46 +1,91 @@
 package op
 
-// Size is about how many bytes an operation takes in a log entry; never much less than it does.
+// What the fixed fields of an operation take at most, and those of each name, write and range in it.
+const (
+	headBytes  = 64
+	nameBytes  = 24
+	writeBytes = 48
+	rangeBytes = 40
+)
+
+// Size is about how many bytes an operation takes in a log entry; never less than it does.
 func Size(o Op) int {
-	const head = 48
 	switch o := o.(type) {
 	case *Set:
-		return head + len(o.Key) + len(o.Value) + len(o.CondValue)
+		return headBytes + len(o.Key) + len(o.Value) + len(o.CondValue)
 	case *Delete:
-		return head + len(o.Key) + len(o.CondValue)
+		return headBytes + len(o.Key) + len(o.CondValue)
 	case *AppendTo:
-		return head + len(o.Key) + len(o.Value)
+		return headBytes + len(o.Key) + len(o.Value)
 	case *SetRange:
-		return head + len(o.Key) + len(o.Value)
+		return headBytes + len(o.Key) + len(o.Value)
 	case *LockAcquire:
-		return head + len(o.Name) + len(o.Owner)
+		return headBytes + len(o.Name) + len(o.Owner)
+	case *LockRelease:
+		return headBytes + len(o.Name) + len(o.Owner)
+	case *LockExtend:
+		return headBytes + len(o.Name) + len(o.Owner)
+	case *LockBreak:
+		return headBytes + len(o.Name) + len(o.Owner)
+	case *LockExpire:
+		return headBytes + len(o.Name) + len(o.Owner)
 	case *SeqNext:
-		return head + len(o.Name) + len(o.Idem)
+		return headBytes + len(o.Name) + len(o.Idem)
+	case *InitCluster:
+		return headBytes + len(o.ClusterID) + len(o.Map)
+	case *DeleteRange:
+		return headBytes + spanSize(o.From, o.To)
+	case *Count:
+		return headBytes + spanSize(o.From, o.To)
+	case *Scan:
+		return 2*headBytes + spanSize(o.From, o.To) + len(o.Prefix) + len(o.Match) + len(o.Start) + len(o.End)
+	}
+	return sizeOfMany(o)
+}
+
+// sizeOfMany is the size of an operation that is about several names, or about one and nothing else.
+func sizeOfMany(o Op) (n int) {
+	n = headBytes
+	switch o := o.(type) {
 	case *Multi:
-		n := head
 		for _, sub := range o.Ops {
 			n += Size(sub)
 		}
-		return n + 2*head*len(o.Watches)
+		return n + seenSize(o.Watches)
 	case *Prewrite:
-		n := head
 		for i := range o.Writes {
-			n += head + len(o.Writes[i].Name.Key) + len(o.Writes[i].Value)
+			n += writeBytes + nameSize(o.Writes[i].Name) + len(o.Writes[i].Value)
 		}
-		return n + namesSize(o.Names)
+		return n + nameSize(o.Home) + namesSize(o.Names)
+	case *Check:
+		for i := range o.Scans {
+			s := &o.Scans[i]
+			n += rangeBytes + spanSize(s.From, s.To) + len(s.Prefix) + len(s.Start) + len(s.End)
+		}
+		return n + seenSize(o.Reads)
 	case *Resolve:
-		return head + namesSize(o.Names)
+		return n + namesSize(o.Names)
 	}
-	t := o.Target()
-	return 2*head + len(t.Key) + len(t.Sub)
+	return n + nameSize(o.Target())
 }
+
+func nameSize(n Name) int { return nameBytes + len(n.Key) + len(n.Sub) }
 
 func namesSize(ns []Name) (n int) {
 	for i := range ns {
-		n += 16 + len(ns[i].Key) + len(ns[i].Sub)
+		n += nameSize(ns[i])
 	}
 	return n
 }
+
+func seenSize(seen []Seen) (n int) {
+	for i := range seen {
+		n += nameSize(seen[i].Name)
+	}
+	return n
+}
+
+func spanSize(from, to Position) int { return 2*nameBytes + len(from.Name) + len(to.Name) }
 
 // Timestamps is how many timestamps an operation takes: a Multi one for each of its operations.
 func Timestamps(o Op) int {

@@ -144,27 +144,40 @@ func (w *wire) seen(p *Seen) {
 	w.bool(&p.Live)
 }
 
-// list walks over a slice. Every element takes at least one byte, so a length above what is left is a lie, and memory stays
-// bounded by the input.
+// listStep is how many elements of a list get memory before any of them was seen.
+const listStep = 64
+
+// list walks over a slice. A length is not believed: every element takes at least one byte, and memory grows with the elements
+// that are there, so it stays bounded by the input.
 func list[T any](w *wire, p *[]T, each func(*T)) {
 	n := uint64(len(*p))
 	w.uint(&n)
 	if w.dec {
-		if n > uint64(len(w.b)) {
-			w.fail()
-			return
-		}
-		if n == 0 {
-			*p = nil
-			return
-		}
-		*p = make([]T, n)
+		takeList(w, p, n, each)
+		return
 	}
 	for i := range *p {
-		if each(&(*p)[i]); w.err != nil {
+		each(&(*p)[i])
+	}
+}
+
+func takeList[T any](w *wire, p *[]T, n uint64, each func(*T)) {
+	*p = nil
+	if n > uint64(len(w.b)) {
+		w.fail()
+	}
+	if w.err != nil || n == 0 {
+		return
+	}
+	all := make([]T, 0, min(n, listStep))
+	for range n {
+		var v T
+		if each(&v); w.err != nil {
 			return
 		}
+		all = append(all, v)
 	}
+	*p = all
 }
 
 func optional[T any](w *wire, p **T, each func(*T)) {
@@ -180,12 +193,23 @@ func optional[T any](w *wire, p **T, each func(*T)) {
 }
 
 func (w *wire) ops(p *[]Op) {
-	if w.nested++; w.nested > maxNesting {
-		w.fail()
+	if !w.enter() {
 		return
 	}
 	list(w, p, w.op)
 	w.nested--
+}
+
+// enter goes one level down. To write what can't be read again would stop every replica, so that is the caller's fault.
+func (w *wire) enter() bool {
+	if w.nested++; w.nested <= maxNesting {
+		return true
+	}
+	if !w.dec {
+		panic("op: nested too deep")
+	}
+	w.fail()
+	return false
 }
 
 func (w *wire) op(p *Op) {
@@ -207,7 +231,7 @@ func (w *wire) op(p *Op) {
 	(*p).wire(w)
 }
 
-// Append appends the binary form of an operation.
+// Append appends the binary form of an operation. One that is nested deeper than Decode takes panics.
 func Append(dst []byte, o Op) []byte {
 	w := wire{b: dst}
 	w.op(&o)

@@ -17,12 +17,8 @@ type entry struct {
 	admitted bool
 }
 
-// Stats count what a replica did.
-type Stats struct {
-	Entries atomic.Uint64
-	Ops     atomic.Uint64
-	Reads   atomic.Uint64
-}
+// counters count what a replica did.
+type counters struct{ entries, ops, reads atomic.Uint64 }
 
 // Submit puts a unit into the queue; its end is told by Pending. An error says that it was refused: nothing was changed. The
 // operations belong to the replica from now on.
@@ -93,8 +89,8 @@ func (r *Replica) proposeEntry(units []*Pending) (entry, error) {
 		data = append(data, p.encoded...)
 		p.encoded = nil
 	}
-	r.stats.Entries.Add(1)
-	r.stats.Ops.Add(uint64(ops))
+	r.stats.entries.Add(1)
+	r.stats.ops.Add(uint64(ops))
 	return entry{units: units, proposal: r.group.Propose(data), admitted: first > 0}, nil
 }
 

@@ -15,7 +15,7 @@ func (r *Replica) Read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 	if r.term.Load() == 0 {
 		return nil, ErrNotLeader
 	}
-	r.stats.Reads.Add(uint64(len(ops)))
+	r.stats.reads.Add(uint64(len(ops)))
 	results, err := r.read(ctx, at, ops)
 	if !errors.Is(err, mvcc.ErrNeedsTime) {
 		return results, err

@@ -50,7 +50,7 @@ type Replica struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup
-	stats   Stats
+	stats   counters
 }
 
 // entriesInFlight bounds how many log entries of one partition are on their way. More do not help: what waits gathers into a
@@ -141,3 +141,8 @@ func (r *Replica) Group() *raftgroup.Group { return r.group }
 // Leads tells whether this replica believes that it leads and is ready. It is a hint for routing and for displays, never a
 // reason to answer a read.
 func (r *Replica) Leads() bool { return r.term.Load() != 0 }
+
+// Stats are how many operations were written and read here, and in how many log entries.
+func (r *Replica) Stats() (written, read, entries uint64) {
+	return r.stats.ops.Load(), r.stats.reads.Load(), r.stats.entries.Load()
+}

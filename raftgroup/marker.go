@@ -31,7 +31,7 @@ const (
 	markerMaxBytes    = 1 << 20
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+var checksums = crc32.MakeTable(crc32.Castagnoli)
 
 func (m *marker) encode() []byte {
 	configuration := raft.EncodeConfiguration(m.configuration)
@@ -41,7 +41,7 @@ func (m *marker) encode() []byte {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
 	b = append(b, configuration...)
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, checksums))
 }
 
 // decodeMarker decodes a marker from the start of b and returns how many bytes it has.
@@ -54,7 +54,7 @@ func decodeMarker(b []byte) (m *marker, n int, err error) {
 		return nil, 0, fmt.Errorf("%w: marker is cut off", ErrDamaged)
 	}
 	end := markerHeaderBytes + int(length)
-	if crc32.Checksum(b[:end], castagnoli) != binary.LittleEndian.Uint32(b[end:]) {
+	if crc32.Checksum(b[:end], checksums) != binary.LittleEndian.Uint32(b[end:]) {
 		return nil, 0, fmt.Errorf("%w: marker's checksum", ErrDamaged)
 	}
 	b = b[markerHeaderBytes:end]

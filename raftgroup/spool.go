@@ -41,7 +41,7 @@ func createSpool(path string, m *marker) (*spoolWriter, error) {
 func (s *spoolWriter) Write(b []byte) (int, error) {
 	n, err := s.w.Write(b)
 	s.size += uint64(n)
-	s.crc = crc32.Update(s.crc, castagnoli, b[:n])
+	s.crc = crc32.Update(s.crc, checksums, b[:n])
 	return n, err
 }
 
@@ -105,7 +105,7 @@ func (s *spool) check() error {
 }
 
 func (s *spool) checkStream() error {
-	sum := crc32.New(castagnoli)
+	sum := crc32.New(checksums)
 	if _, err := io.Copy(sum, s.stream()); err != nil {
 		return err
 	}

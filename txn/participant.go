@@ -7,28 +7,37 @@ import (
 	"kahuna/op"
 )
 
+// recordBytesMax bounds a record, which names all that the transaction wrote: it has to fit one value of the store.
+const recordBytesMax = 512 << 10
+
 // Prewrite lays a transaction's intents and, at home, its record: all of them or, with any outcome but Done, nothing.
 func Prewrite(w mvcc.Writer, now op.Timestamp, o *op.Prewrite) (op.Result, error) {
+	record := op.TxnState{Status: op.TxnPending, Deadline: o.Deadline, Names: o.Names}
+	bytes := 0
 	if o.AtHome {
 		_, found, err := Load(w.Batch, o.Home, o.Txn)
 		if err != nil {
 			return op.Result{}, err
 		}
-		if found {
+		if found || now > o.Deadline {
 			return op.Result{Status: op.Aborted}, nil
 		}
-		if now > o.Deadline {
-			return op.Result{Status: op.Aborted}, nil
+		if bytes = len(encode(&record)); bytes > recordBytesMax {
+			return op.Result{Status: op.TooLarge}, nil
 		}
 	}
 	for i := range o.Writes {
-		err := mvcc.Admit(w.Batch, o.Txn, o.Writes[i].Name)
+		n, err := mvcc.Admit(w.Batch, o.Txn, o.Home, &o.Writes[i])
 		if errors.Is(err, mvcc.ErrConflict) {
 			return op.Result{Status: op.Conflict}, nil
 		}
 		if err != nil {
 			return op.Result{}, err
 		}
+		bytes += n
+	}
+	if w.Fits != nil && !w.Fits(bytes) {
+		return op.Result{}, mvcc.ErrNoRoom
 	}
 	for _, write := range o.Writes {
 		if err := w.Lay(now, o.Txn, o.Home, write); err != nil {
@@ -36,7 +45,7 @@ func Prewrite(w mvcc.Writer, now op.Timestamp, o *op.Prewrite) (op.Result, error
 		}
 	}
 	if o.AtHome {
-		save(w.Batch, o.Home, o.Txn, op.TxnState{Status: op.TxnPending, Deadline: o.Deadline, Names: o.Names})
+		save(w.Batch, o.Home, o.Txn, record)
 	}
 	return op.Result{Done: true}, nil
 }
@@ -65,11 +74,15 @@ func Check(r mvcc.Reader, o *op.Check) (op.Result, error) {
 	return op.Result{Done: true}, nil
 }
 
-// Resolve ends a transaction's intents at the names given.
+// Resolve ends a transaction's intents at the names given. When they are more than the batch takes it ends the first ones and
+// is not Done: it is to be run again.
 func Resolve(w mvcc.Writer, o *op.Resolve) (op.Result, error) {
 	var res op.Result
 	for _, n := range o.Names {
 		there, err := w.Resolve(n, o.Txn, o.Committed, o.At)
+		if errors.Is(err, mvcc.ErrNoRoom) && res.Int > 0 {
+			return res, nil
+		}
 		if err != nil {
 			return op.Result{}, err
 		}

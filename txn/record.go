@@ -1,6 +1,8 @@
 package txn
 
 import (
+	"bytes"
+
 	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/storage"
@@ -23,7 +25,7 @@ func Decode(b []byte) (op.TxnState, error) {
 	if len(b) == 0 || b[0] != recordFormat {
 		return op.TxnState{}, mvcc.ErrDamaged
 	}
-	state, err := op.DecodeTxn(b[1:])
+	state, err := op.DecodeTxn(bytes.Clone(b[1:])) // the state outlives the batch it was read from
 	if err != nil {
 		return op.TxnState{}, mvcc.ErrDamaged
 	}
@@ -31,8 +33,10 @@ func Decode(b []byte) (op.TxnState, error) {
 }
 
 func save(b mvcc.Batch, home op.Name, id op.TxnID, state op.TxnState) {
-	b.Set(storage.AppendRecord(nil, home, id), op.AppendTxn([]byte{recordFormat}, &state))
+	b.Set(storage.AppendRecord(nil, home, id), encode(&state))
 }
+
+func encode(state *op.TxnState) []byte { return op.AppendTxn([]byte{recordFormat}, state) }
 
 // Decide commits a transaction, if its record is pending and the deadline has not passed. This is the commit point.
 func Decide(b mvcc.Batch, now op.Timestamp, o *op.Decide) (op.Result, error) {

@@ -467,3 +467,62 @@ func settle(l *Log) {
 		runtime.Gosched()
 	}
 }
+
+// addFrame writes a batch behind the last frame of a closed log, and makes it the marked one.
+func addFrame(t testing.TB, dir string, b *batch) {
+	seg, last := lastFrame(framesOf(t, dir))
+	f, err := os.OpenFile(segmentPath(dir, seg), os.O_RDWR, 0)
+	check(t, err)
+	defer f.Close()
+	s, err := readHeader(f, seg)
+	check(t, err)
+	setMark(t, dir, func(m *mark) {
+		h := frame{seq: m.seq + 1, prev: m.seq, body: uint32(len(b.buf) - frameHeaderBytes), records: uint32(len(b.refs))}
+		h.put(b.buf, s.seed)
+		m.seq++
+	})
+	_, err = f.WriteAt(b.buf, last[1])
+	check(t, err)
+}
+
+// TestImpossibleRecords: valid frames that no writer could have written, by invariant 4 of the package.
+func TestImpossibleRecords(t *testing.T) {
+	g := &Group{id: 3}
+	for name, c := range map[string]struct {
+		fill func(*batch)
+		want string
+	}{
+		"copy of what is there": {func(b *batch) { b.addCopy(g, entry(10, 10, 5)) }, "ok"},
+		"deletions of nothing":  {func(b *batch) { b.addDelete(g, kindDeleteSuffix, 99); b.addDelete(g, kindDeletePrefix, 0) }, "ok"},
+		"entry again":           {func(b *batch) { b.addEntries(g, run(10, 10, 10, 5), nil) }, "corrupt"},
+		"copy with other term":  {func(b *batch) { b.addCopy(g, entry(10, 11, 5)) }, "corrupt"},
+		"hole above":            {func(b *batch) { b.addCopy(g, entry(32, 1, 5)) }, "corrupt"},
+		"far above":             {func(b *batch) { b.addCopy(g, entry(1<<60, 1, 5)) }, "corrupt"},
+		"hole below":            {func(b *batch) { b.addDelete(g, kindDeletePrefix, 5); b.addCopy(g, entry(3, 3, 5)) }, "corrupt"},
+		"index 0":               {func(b *batch) { b.addCopy(g, entry(0, 3, 5)) }, "corrupt"},
+	} {
+		dir, _ := smallLog(t)
+		b := newBatch(buffers{})
+		c.fill(b)
+		addFrame(t, dir, b)
+		if got := outcome(t, dir); got != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+// TestBytesBehindATornFrame: only one batch is ever under way, so nothing can be behind it.
+func TestBytesBehindATornFrame(t *testing.T) {
+	from, frames := smallLog(t)
+	setMark(t, from, func(m *mark) { m.clean, m.seq = false, m.seq-1 })
+	seg, last := lastFrame(frames)
+	flipBits(t, segmentPath(from, seg), last[1]-3, 1)
+	dir := filepath.Join(t.TempDir(), "d")
+	for at, want := range map[int64]string{last[1] - 1: "ok", last[1] + 5: "corrupt", 4<<10 - 1: "corrupt"} {
+		reset(t, from, dir)
+		flipBits(t, segmentPath(dir, seg), at, 0x40)
+		if got := outcome(t, dir); got != want {
+			t.Errorf("byte %d behind a frame %v: %s", at, last, got)
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package cluster
+
+import "kahuna/fsm"
+
+// Stats are a node's figures.
+type Stats struct {
+	NodeID     string
+	ClusterID  string
+	Partitions int // in the range map
+	Replicas   int // on this node
+	Leaders    int
+	OpsWritten uint64
+	OpsRead    uint64
+	Entries    uint64
+	LogSyncs   uint64
+	LogWritten uint64
+	LogBytes   int64
+	StoreBytes int64
+	DiskLow    int // 1 while writes are refused
+}
+
+// Stats reads the figures. It does not wait.
+func (n *Node) Stats() Stats {
+	s := Stats{NodeID: n.identity.Node, Partitions: len(n.router.ranges.Load().Ranges)}
+	for _, r := range n.Replicas() {
+		written, read, entries := r.Stats()
+		s.OpsWritten, s.OpsRead, s.Entries = s.OpsWritten+written, s.OpsRead+read, s.Entries+entries
+		if r.ID() != fsm.Meta {
+			s.Replicas++
+			if r.Leads() {
+				s.Leaders++
+			}
+		}
+	}
+	log := n.log.Stats()
+	s.LogSyncs, s.LogWritten, s.LogBytes = log.Syncs, log.Bytes, int64(log.DiskBytes)
+	if store, err := n.store.Stats(); err == nil {
+		s.StoreBytes = store.TableBytes
+	}
+	if n.disk.low.Load() {
+		s.DiskLow = 1
+	}
+	snap := n.store.Snapshot()
+	defer snap.Close()
+	s.ClusterID, _ = fsm.ClusterID(snap)
+	return s
+}

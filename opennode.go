@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/hex"
+	"math/rand/v2"
+	"net"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"kahuna/cluster"
+	"kahuna/commands"
+	"kahuna/config"
+	"kahuna/internal/clock"
+	"kahuna/op"
+	"kahuna/raftgroup"
+	"kahuna/server"
+	"kahuna/txn/coord"
+	"kahuna/version"
+)
+
+// openNode is THE PLACE where the node and the handler of commands are constructed: it turns settings into the options of
+// packages cluster, commands and server, and fits what they give to the interfaces of node.go.
+func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.Logger) (node, error) {
+	k := &kahunaNode{failed: make(chan error, 1)}
+	n, err := cluster.Open(clusterConfig(cfg, ports, log, k.fail))
+	if err != nil {
+		return nil, err
+	}
+	k.node = n
+	k.coord = coord.New(n.Router(), coord.DefaultOptions())
+	started := time.Now()
+	handler := commands.NewHandler(commands.Options{
+		Backend:  backend{k.coord, n, info(cfg, ports, n, started)},
+		Limits:   commands.Limits{NameBytes: cfg.NameBytesMax, ValueBytes: int(cfg.ValueBytesMax), IdemMilli: cfg.SequenceIdemWindow.Milliseconds()},
+		Now:      time.Now,
+		Rand:     rand.Uint64,
+		Settings: settings(cfg),
+		After:    time.After,
+	})
+	k.server = server.New(serverConfig(cfg, log), sessions{handler, sessionLimits(cfg)})
+	return k, nil
+}
+
+func clusterConfig(cfg *config.Config, ports *ports, log zerolog.Logger, fail func(error)) cluster.Config {
+	return cluster.Config{
+		DataDir: cfg.DataDir, Clock: clock.Real(), Network: raftgroup.NewLoopback(ports.peer.Addr().String()), RandomID: randomID,
+		DiskFree: func() (uint64, error) { return diskFree(cfg.DataDir) }, OnFault: fail, Logger: log,
+		Partitions: cfg.Partitions, RequestTimeout: cfg.RequestTimeout, QueueOpsMax: cfg.QueueOpsMax,
+		QueueBytesMax: int(cfg.QueueBytesMax), MemtableBytes: cfg.MemtableBytes, BlockCacheBytes: cfg.BlockCacheBytes,
+		LogSegmentBytes: cfg.LogSegmentBytes, CheckpointInterval: cfg.CheckpointInterval, DiskReserveBytes: uint64(cfg.DiskReserveBytes),
+	}
+}
+
+func serverConfig(cfg *config.Config, log zerolog.Logger) server.Config {
+	return server.Config{Logger: log, MaxClients: cfg.ClientsMax, MaxRequestBytes: int(cfg.RequestBytesMax),
+		OutputBufferBytes: int(cfg.OutputBufferBytesMax), IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout}
+}
+
+func sessionLimits(cfg *config.Config) server.Limits {
+	return server.Limits{BulkBytes: int(max(cfg.ValueBytesMax, int64(cfg.NameBytesMax))), RequestBytes: int(cfg.RequestBytesMax),
+		PipelineCommands: cfg.PipelineCommandsMax}
+}
+
+func randomID() string {
+	var b [20]byte
+	if _, err := crand.Read(b[:]); err != nil {
+		panic(err) // it never does, says crypto/rand
+	}
+	return hex.EncodeToString(b[:])
+}
+
+func diskFree(dir string) (uint64, error) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, err
+	}
+	return s.Bavail * uint64(s.Bsize), nil
+}
+
+func settings(cfg *config.Config) func() []commands.Setting {
+	return func() (all []commands.Setting) {
+		for _, v := range cfg.Values() {
+			all = append(all, commands.Setting{Name: v.Key, Value: v.Text})
+		}
+		return all
+	}
+}
+
+// info tells commands about the node.
+func info(cfg *config.Config, ports *ports, n *cluster.Node, started time.Time) func() commands.NodeInfo {
+	name := cfg.NodeName
+	if name == "" {
+		name, _ = os.Hostname()
+	}
+	port := func(l net.Listener) int {
+		if a, ok := l.Addr().(*net.TCPAddr); ok {
+			return a.Port
+		}
+		return 0
+	}
+	return func() commands.NodeInfo {
+		s := n.Stats()
+		return commands.NodeInfo{Program: "kahuna", Version: version.Get().Version, RedisVersion: "7.4.0", NodeID: s.NodeID, NodeName: name,
+			ClusterID: s.ClusterID, Started: started, Port: port(ports.client), ClusterPort: port(ports.cluster), PeerPort: port(ports.peer),
+			AdminPort: port(ports.admin), ClientsMax: cfg.ClientsMax, Nodes: 1, Partitions: s.Partitions, Leaders: s.Leaders, Replicas: 1,
+			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes}
+	}
+}
+
+// kahunaNode is the node with what serves its clients.
+type kahunaNode struct {
+	node   *cluster.Node
+	coord  *coord.Coordinator
+	server *server.Server
+	failed chan error
+}
+
+func (k *kahunaNode) fail(err error) {
+	select {
+	case k.failed <- err:
+	default:
+	}
+}
+
+// Ready tells why commands can't be served.
+func (k *kahunaNode) Ready() error { return k.node.Ready() }
+
+// Failed gets the fault that ended the node.
+func (k *kahunaNode) Failed() <-chan error { return k.failed }
+
+// Collectors are the node's metrics.
+func (k *kahunaNode) Collectors() []prometheus.Collector { return collectors(k.node, k.server) }
+
+// Clients serves the clients of both ports.
+func (k *kahunaNode) Clients() clients { return k.server }
+
+// Close stops what runs on the node, then the node.
+func (k *kahunaNode) Close() error {
+	k.coord.Close()
+	return k.node.Close()
+}
+
+// backend is what the commands stand on.
+type backend struct {
+	*coord.Coordinator
+	node *cluster.Node
+	info func() commands.NodeInfo
+}
+
+func (b backend) Do(ctx context.Context, ops []op.Op) []op.Outcome {
+	return b.node.Router().Do(ctx, ops)
+}
+
+func (b backend) Transact(ctx context.Context, watches []op.Seen, fn func(commands.Doer) error) (bool, error) {
+	return b.Coordinator.Transact(ctx, watches, func(tx coord.Doer) error { return fn(tx) })
+}
+
+func (b backend) Snapshot(ctx context.Context, at op.Timestamp) (commands.Doer, op.Timestamp, error) {
+	return b.Coordinator.Snapshot(ctx, at)
+}
+
+func (b backend) Timestamps(ctx context.Context, n int) (op.Timestamp, error) {
+	return b.node.Router().Now(ctx, n)
+}
+
+func (b backend) Info() commands.NodeInfo { return b.info() }
+
+// sessions fits the handler of commands to the server of connections.
+type sessions struct {
+	handler *commands.Handler
+	limits  server.Limits
+}
+
+func (s sessions) Open(info server.ConnInfo) server.Session {
+	return &session{s.handler.Open(commands.Conn{ID: info.ID, Remote: info.Remote, Local: info.Local, Kill: info.Kill, Flush: info.Flush}), s.limits, nil}
+}
