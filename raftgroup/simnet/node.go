@@ -100,11 +100,16 @@ func (s *Node) Stream(ctx context.Context, addr string, request []byte, body io.
 	if err != nil {
 		return nil, err
 	}
-	if err := s.pump(sess, addr, w, body, f); err != nil {
+	switch err := s.pump(sess, addr, w, body, f); err {
+	case nil:
+		return sess.await(addr, answer)
+	case errBroken: // the receiver gets the time to mistake the cut for the end
+		_, _ = sess.await(addr, answer)
+		return nil, ErrReset
+	default:
 		_ = w.CloseWithError(err)
 		return nil, err
 	}
-	return sess.await(addr, answer)
 }
 
 // deliver has a request handled in a goroutine of its own, with a context that ends with the caller's and with the life of the

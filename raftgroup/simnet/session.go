@@ -7,8 +7,10 @@ import (
 	"time"
 )
 
-// errHandled ends a stream whose handler has returned before its end.
-var errHandled = errors.New("simnet: handled")
+var (
+	errHandled = errors.New("simnet: handled")    // ends a stream whose handler has returned before its end
+	errBroken  = errors.New("simnet: broken off") // the stream was cut; its handler still deals with that
+)
 
 const chunkBytes = 16 << 10
 
@@ -117,7 +119,7 @@ func (s *Node) breakOff(w *io.PipeWriter, last []byte, asEnd bool) error {
 	} else {
 		_ = w.CloseWithError(io.ErrUnexpectedEOF)
 	}
-	return ErrReset
+	return errBroken
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
