@@ -71,7 +71,9 @@ func (c *crasher) crash() {
 	check(c.t, err)
 	c.loseSectors(b, seg.off)
 	check(c.t, os.WriteFile(path, b, 0o600))
-	c.reopen(dir)
+	if err := c.reopen(dir); err != nil {
+		c.t.Errorf("crash %d: %v", c.copies, err)
+	}
 	check(c.t, os.RemoveAll(dir))
 }
 
@@ -86,26 +88,31 @@ func (c *crasher) loseSectors(b []byte, off int64) {
 	}
 }
 
-// reopen checks that the state is the one before or after the call that was going on, and that the log works on.
-func (c *crasher) reopen(dir string) {
+// reopen checks that the state is the one before or after the call that was going on, and that the log works on. It runs in the
+// writer, so it must not end the goroutine.
+func (c *crasher) reopen(dir string) error {
 	o := options(dir)
 	o.SegmentBytes = 4 << 10
 	for i := range 2 {
-		l := open(c.t, o)
-		if err := c.same(l, c.before); err != nil {
-			if err2 := c.same(l, c.after); err2 != nil {
-				c.t.Fatalf("neither before (%v) nor after (%v)", err, err2)
-			}
+		l, err := Open(o)
+		if err != nil {
+			return err
+		}
+		if err := c.same(l, c.before); err == nil {
+			c.torn++
+		} else if err2 := c.same(l, c.after); err2 == nil {
 			c.applied++
 		} else {
-			c.torn++
+			return fmt.Errorf("neither before (%v) nor after (%v)", err, err2)
 		}
 		if i == 1 || c.r.Intn(2) == 0 {
-			check(c.t, l.Group(77).Set([]byte("k"), []byte("v")))
-			check(c.t, l.RemoveGroup(77))
+			err = errors.Join(l.Group(77).Set([]byte("k"), []byte("v")), l.RemoveGroup(77))
 		}
-		check(c.t, l.Close())
+		if err := errors.Join(err, l.Close()); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 func (c *crasher) same(l *Log, models []*model) error {
