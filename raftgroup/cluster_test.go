@@ -207,10 +207,9 @@ func TestDeposedLeaderDoesNotRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.wires.isolate(old.id, true)
-		for _, n := range rest { // as if their timeouts had run out
-			if _, err := n.host.mux.HandleCall(t.Context(), encodeRequest(putRequest(nil, kindTimeoutNow, 7), timeoutNow(old))); err != nil {
-				t.Fatal(err)
-			}
+		// As if its timeout had run out.
+		if _, err := rest[0].host.mux.HandleCall(t.Context(), encodeRequest(putRequest(nil, kindTimeoutNow, 7), timeoutNow(old))); err != nil {
+			t.Fatal(err)
 		}
 		next := c.leader(rest...)
 		next.propose("after")
@@ -268,12 +267,16 @@ func TestSlowOnLeaderIsFollowedByOnFollower(t *testing.T) {
 	inCluster(t, 3, 0, Timing{}, func(t *testing.T, c *cluster) {
 		old := c.leader()
 		gate := make(chan struct{})
+		release := sync.OnceFunc(func() { close(gate) })
+		defer release()
 		for _, n := range c.others(old) {
 			n.slow.Store(&gate)
 		}
 		c.wires.isolate(old.id, true)
 		next := c.leader(c.others(old)...)
 		c.wires.isolate(old.id, false)
+		next.propose("x")
+		c.caughtUp(next, old)
 		if err := next.group.TransferLeadership(t.Context(), old.id); err != nil {
 			t.Fatal(err)
 		}
@@ -281,7 +284,7 @@ func TestSlowOnLeaderIsFollowedByOnFollower(t *testing.T) {
 		if err := next.group.ReadIndex(t.Context()); !errors.Is(err, ErrNotLeader) {
 			t.Fatal(err)
 		}
-		close(gate)
+		release()
 		c.until("it was told", func() bool {
 			next.mu.Lock()
 			defer next.mu.Unlock()
@@ -412,10 +415,9 @@ func TestTransferLeadership(t *testing.T) {
 
 // A call that never ends keeps Raft's transfer going for ever, as hashicorp/raft#696 does.
 func TestTransferThatDoesNotEndRestartsTheReplica(t *testing.T) {
-	inCluster(t, 3, 0, Timing{}, func(t *testing.T, c *cluster) {
+	inCluster(t, 3, 0, Timing{HeartbeatTimeout: 300 * time.Millisecond, ElectionTimeout: 300 * time.Millisecond}, func(t *testing.T, c *cluster) {
 		l := c.leader()
 		first := l.group.instance.Load()
-		l.host.mux.call = time.Hour
 		c.wires.set(func() {
 			c.wires.before = func(_, _ string, request []byte) error {
 				if request[0] == kindTimeoutNow {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -327,6 +328,9 @@ func TestWaitHonoursItsContextAndClose(t *testing.T) {
 	cancel()
 	if _, _, err := p.Wait(ctx); !errors.Is(err, ErrUncertain) || !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
+	}
+	for s := a.group.Status(); s.Commit < s.Last || s.Commit == s.Applied; s = a.group.Status() {
+		runtime.Gosched()
 	}
 	read := make(chan error)
 	go func() { read <- a.group.ReadIndex(context.Background()) }()
