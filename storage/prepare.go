@@ -101,13 +101,19 @@ func checkMissing(last *checkpoint, mems []memFile, flushed uint64) error {
 // trust is for a store that was killed but whose machine kept running: all that was written is there. The newest file may
 // end with a transaction, and an entry, that was being written.
 func (p *plan) trust(dir string, last *checkpoint, mems []memFile) error {
-	for i, m := range mems {
+	newest := uint64(0) // of those that have any content
+	for _, m := range mems {
+		if m.size > 0 {
+			newest = m.id
+		}
+	}
+	for _, m := range mems {
 		if m.size == 0 {
 			// Killed while creating it (badger#2207), or, since deleting begins with truncating, while deleting it.
 			p.remove = append(p.remove, m.name)
 			continue
 		}
-		mark, err := checkMem(dir, m, i == len(mems)-1)
+		mark, err := checkMem(dir, m, m.id == newest)
 		if err != nil {
 			return err
 		}
