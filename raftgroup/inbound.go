@@ -142,16 +142,16 @@ func (t *transport) judge(in *inbound) raft.RPCResponse {
 		fitAppend(t.guard, m)
 	case *raft.InstallSnapshotRequest:
 		if !hasSnapshot(t.guard, m) {
-			return t.ask(raft.RPC{Command: m, Reader: &sizedReader{src: in.body, req: m}})
+			return t.ask(in.ctx, raft.RPC{Command: m, Reader: &sizedReader{src: in.body, req: m}})
 		}
 		_ = in.body.CloseWithError(errNotWanted)
-		return probed(t.ask(raft.RPC{Command: probe(m)}))
+		return probed(t.ask(in.ctx, raft.RPC{Command: probe(m)}))
 	default:
 		if t.guard.Refuses() {
 			return refusal(m)
 		}
 	}
-	return t.ask(raft.RPC{Command: in.command})
+	return t.ask(in.ctx, raft.RPC{Command: in.command})
 }
 
 // refusal answers a request that has to do with elections in place of Raft. The candidate's own term in the answer neither grants nor
@@ -167,11 +167,15 @@ func refusal(command any) raft.RPCResponse {
 	}
 }
 
-func (t *transport) ask(rpc raft.RPC) raft.RPCResponse {
+// ask has Raft answer. A caller that leaves before Raft has taken the request takes it back; once taken, its end is waited for, so that
+// Raft is never given two at a time.
+func (t *transport) ask(caller context.Context, rpc raft.RPC) raft.RPCResponse {
 	answer := make(chan raft.RPCResponse, 1)
 	rpc.RespChan = answer
 	select {
 	case t.consumer <- rpc:
+	case <-caller.Done():
+		return raft.RPCResponse{Error: caller.Err()}
 	case <-t.ctx.Done():
 		return raft.RPCResponse{Error: errGone}
 	}

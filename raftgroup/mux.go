@@ -67,7 +67,7 @@ func (m *mux) open(group uint32, g guard) *transport {
 		panic(fmt.Sprintf("raftgroup: transport of group %d opened twice", group))
 	}
 	if m.closed {
-		t.abandon()
+		t.sever()
 		return t
 	}
 	m.groups[group] = t

@@ -24,7 +24,6 @@ type transport struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	done   chan struct{} // closed when everything was joined
 
 	mu      sync.Mutex
 	closed  bool
@@ -42,7 +41,7 @@ var errRefused = errors.New("raftgroup: this replica does not take part in elect
 func newTransport(m *mux, group uint32, g guard) *transport {
 	t := &transport{
 		mux: m, group: group, guard: g,
-		consumer: make(chan raft.RPC), queue: make(chan *inbound, inboundQueueMax), done: make(chan struct{}),
+		consumer: make(chan raft.RPC), queue: make(chan *inbound, inboundQueueMax),
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
@@ -56,31 +55,18 @@ func (t *transport) start() {
 // Close ends all calls, joins what was started, and frees the group's id. Raft may still be running: it gets nothing from here any
 // more, and its calls fail at once. It does not wait for an answer of Raft, except to a heartbeat.
 func (t *transport) Close() error {
-	if t.end() {
-		t.running.Wait()
-		t.mux.forget(t)
-		close(t.done)
-	}
-	<-t.done
+	t.sever()
+	t.running.Wait()
+	t.mux.forget(t)
 	return nil
 }
 
-// abandon closes a transport that was never started.
-func (t *transport) abandon() {
-	t.end()
-	close(t.done)
-}
-
-// end stops everything without waiting; true for the first caller.
-func (t *transport) end() bool {
+// sever stops everything without waiting: Raft gets nothing more, its calls fail, what it answers goes nowhere. Close must still follow.
+func (t *transport) sever() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed {
-		return false
-	}
 	t.closed = true
 	t.cancel()
-	return true
 }
 
 // enter counts a heartbeat that Raft handles, unless the transport is closed. leave must follow.
