@@ -253,7 +253,7 @@ func TestGroupBornWithAState(t *testing.T) {
 }
 
 func (a *alone) openBorn(at uint64) (err error) {
-	if a.log, err = wal.Open(wal.Options{Dir: filepath.Join(a.dir, "wal"), Logger: zerolog.Nop()}); err != nil {
+	if a.log, err = wal.Open(wal.Options{Dir: filepath.Join(a.dir, "wal"), Logger: zerolog.Nop(), SegmentBytes: 1 << 20}); err != nil {
 		return err
 	}
 	a.host = NewHost(HostConfig{NodeID: "a", Network: NewLoopback("addr-a"), Logs: func(group uint32) LogStore { return a.log.Group(group) }})
