@@ -23,15 +23,20 @@ const (
 // entryBatch is a storage batch as the operations of one entry see it.
 type entryBatch struct {
 	*storage.Batch
+	cache *recordCache
 	bytes int
 }
 
+func (b *entryBatch) Get(key []byte) ([]byte, bool, error) { return b.cache.read(b.Batch, key) }
+
 func (b *entryBatch) Set(key, value []byte) {
+	b.cache.wrote(key, value, true)
 	b.bytes += len(key) + len(value) + mvcc.RowBytes
 	b.Batch.Set(key, value)
 }
 
 func (b *entryBatch) Delete(key []byte) {
+	b.cache.wrote(key, nil, false)
 	b.bytes += len(key) + mvcc.RowBytes
 	b.Batch.Delete(key)
 }

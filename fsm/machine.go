@@ -30,6 +30,7 @@ type Machine struct {
 	state    atomic.Pointer[State]
 	observer atomic.Pointer[Observer]
 
+	cache   recordCache
 	work    mvcc.Working
 	changes []mvcc.Change
 	next    State // the state of the batch in the making
@@ -60,7 +61,7 @@ func Open(store *storage.Store, id uint32) (*Machine, error) {
 	if !ok {
 		return nil, fmt.Errorf("fsm: there is no partition %d in the store", id)
 	}
-	m := &Machine{store: store, id: id}
+	m := &Machine{store: store, id: id, cache: newRecordCache()}
 	m.state.Store(&s)
 	return m, nil
 }
@@ -149,7 +150,7 @@ func (m *Machine) applyEntry(b *storage.Batch, le LogEntry) ([]op.Result, error)
 		total += len(u)
 	}
 	results := make([]op.Result, 0, total)
-	own := &entryBatch{Batch: b}
+	own := &entryBatch{Batch: b, cache: &m.cache}
 	ts := e.First
 	for _, u := range e.Units {
 		bounced := e.Term != le.Term

@@ -1,12 +1,9 @@
 package fsm
 
 import (
-	"bufio"
-	"encoding/binary"
+	"bytes"
 	"errors"
 	"fmt"
-	"hash"
-	"hash/crc32"
 	"io"
 
 	"kahuna/mvcc"
@@ -14,15 +11,14 @@ import (
 	"kahuna/storage"
 )
 
-// A snapshot stream is: magic and format, the partition's state, then every key and value of its range, then an empty key, and
-// the checksum (CRC-32C) of all of it. Due times are not in it: they are made from the current versions again.
+// A snapshot stream is: magic and format, the partition's state, a checksum (CRC-32C) of these, then every key and value of its
+// range, then an empty key, and the checksum of all of it. The state has one of its own, for its range says what is deleted
+// before the rest is read. Due times are not in it: they are made from the current versions again.
 
 const snapshotMagic = "KAHS\x01"
 
 // ErrSnapshot says that a snapshot stream is cut or damaged. Nothing of it may be trusted.
 var ErrSnapshot = errors.New("fsm: the snapshot stream is damaged")
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // keyRange is a run of stored keys.
 type keyRange struct{ lo, hi []byte }
@@ -57,6 +53,7 @@ func (m *Machine) Snapshot(w io.Writer) (index uint64, err error) {
 	out := newStreamWriter(w)
 	out.raw([]byte(snapshotMagic))
 	out.bytes(s.encode())
+	out.checksum()
 	for _, r := range ranges(m.id, &s) {
 		err := snap.Scan(r.lo, r.hi, false, false, func(key, value []byte) (bool, error) {
 			out.bytes(key)
@@ -71,31 +68,26 @@ func (m *Machine) Snapshot(w io.Writer) (index uint64, err error) {
 	return s.Index, out.end()
 }
 
-// Restore replaces the partition's state by a snapshot. When it fails in the middle the range is not to be trusted and Restore
-// is to be run again, from the beginning, before anything else; the caller keeps the stream until it has succeeded.
+// Restore replaces the partition's state by a snapshot, which is at index or later. When it fails in the middle the range is not
+// to be trusted and Restore is to be run again, from the beginning, before anything else; the caller keeps the stream until it
+// has succeeded.
 func (m *Machine) Restore(r io.Reader, index uint64) error {
-	if at := m.Applied(); index < at {
-		return fmt.Errorf("fsm: a snapshot at index %d would take partition %d back from %d", index, m.id, at)
-	}
 	in := newStreamReader(r)
-	if magic := in.raw(len(snapshotMagic)); in.err == nil && string(magic) != snapshotMagic {
-		return ErrSnapshot
-	}
-	state := in.bytes()
-	if in.err != nil {
-		return in.err
-	}
-	s, err := decodeState(state)
+	s, err := in.state()
 	if err != nil {
 		return err
 	}
+	if at := m.Applied(); index < at || s.Index < index {
+		return fmt.Errorf("fsm: a snapshot at index %d instead of %d, for partition %d at %d", s.Index, index, m.id, at)
+	}
+	m.cache = newRecordCache()
 	own := m.State()
 	for _, of := range []*State{&own, &s} {
 		if err := m.clear(of); err != nil {
 			return err
 		}
 	}
-	if err := m.fill(in); err != nil {
+	if err := m.fill(in, ranges(m.id, &s)); err != nil {
 		return err
 	}
 	b := m.store.NewBatch()
@@ -144,8 +136,9 @@ func (m *Machine) clearSome(r keyRange) (more bool, err error) {
 	return more, b.Commit()
 }
 
-// fill writes what a stream holds, some keys at a time, until its end.
-func (m *Machine) fill(in *streamReader) error {
+// fill writes what a stream holds, some keys at a time, until its end. Whether the stream is damaged is known only then, so
+// that nothing outside of the ranges may be written before.
+func (m *Machine) fill(in *streamReader, within []keyRange) error {
 	b := m.store.NewBatch()
 	defer func() { b.Discard() }()
 	for {
@@ -160,9 +153,12 @@ func (m *Machine) fill(in *streamReader) error {
 		if in.err != nil {
 			return in.err
 		}
+		if !holds(within, key) || len(key) > storage.KeyBytesMax || len(value) > m.store.MaxValueBytes() {
+			return ErrSnapshot
+		}
 		due, n, err := mvcc.DueOf(key, value)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrSnapshot, err)
 		}
 		if due > 0 {
 			b.Set(storage.AppendDue(nil, due, n), []byte{stateFormat})
@@ -177,93 +173,11 @@ func (m *Machine) fill(in *streamReader) error {
 	}
 }
 
-type streamWriter struct {
-	w   *bufio.Writer
-	sum hash.Hash32
-	err error
-}
-
-func newStreamWriter(w io.Writer) *streamWriter {
-	return &streamWriter{w: bufio.NewWriterSize(w, 64<<10), sum: crc32.New(castagnoli)}
-}
-
-func (s *streamWriter) raw(b []byte) {
-	if s.err == nil {
-		s.sum.Write(b)
-		_, s.err = s.w.Write(b)
+func holds(all []keyRange, key []byte) bool {
+	for _, r := range all {
+		if bytes.Compare(key, r.lo) >= 0 && bytes.Compare(key, r.hi) < 0 {
+			return true
+		}
 	}
-}
-
-func (s *streamWriter) bytes(b []byte) {
-	var n [binary.MaxVarintLen64]byte
-	s.raw(n[:binary.PutUvarint(n[:], uint64(len(b)))])
-	s.raw(b)
-}
-
-func (s *streamWriter) end() error {
-	if s.err == nil {
-		_, s.err = s.w.Write(binary.BigEndian.AppendUint32(nil, s.sum.Sum32()))
-	}
-	if s.err == nil {
-		s.err = s.w.Flush()
-	}
-	return s.err
-}
-
-// fieldBytesMax bounds a key or a value in a stream: a value's chunk, or a record of a transaction.
-const fieldBytesMax = 16 << 20
-
-type streamReader struct {
-	r   *bufio.Reader
-	sum hash.Hash32
-	err error
-}
-
-func newStreamReader(r io.Reader) *streamReader {
-	return &streamReader{r: bufio.NewReaderSize(r, 64<<10), sum: crc32.New(castagnoli)}
-}
-
-// ReadByte is for reading lengths.
-func (s *streamReader) ReadByte() (byte, error) {
-	c, err := s.r.ReadByte()
-	if err == nil {
-		s.sum.Write([]byte{c})
-	}
-	return c, err
-}
-
-func (s *streamReader) raw(n int) []byte {
-	if s.err != nil {
-		return nil
-	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(s.r, b); err != nil {
-		s.err = fmt.Errorf("%w: %w", ErrSnapshot, err)
-		return nil
-	}
-	s.sum.Write(b)
-	return b
-}
-
-func (s *streamReader) bytes() []byte {
-	if s.err != nil {
-		return nil
-	}
-	n, err := binary.ReadUvarint(s)
-	if err != nil || n > fieldBytesMax {
-		s.err = ErrSnapshot
-		return nil
-	}
-	return s.raw(int(n))
-}
-
-func (s *streamReader) end() error {
-	if s.err != nil {
-		return s.err
-	}
-	var sum [4]byte
-	if _, err := io.ReadFull(s.r, sum[:]); err != nil || binary.BigEndian.Uint32(sum[:]) != s.sum.Sum32() {
-		return ErrSnapshot
-	}
-	return nil
+	return false
 }
