@@ -57,7 +57,7 @@ func (s *Node) Call(ctx context.Context, addr string, request []byte) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	return sess.await(addr, answer)
+	return sess.await(addr, answer, false)
 }
 
 // handleAgain has a copy of the request handled late, whether anybody waits for it or not.
@@ -102,9 +102,9 @@ func (s *Node) Stream(ctx context.Context, addr string, request []byte, body io.
 	}
 	switch err := s.pump(sess, addr, w, body, f); err {
 	case nil:
-		return sess.await(addr, answer)
+		return sess.await(addr, answer, true)
 	case errBroken: // the receiver gets the time to mistake the cut for the end
-		_, _ = sess.await(addr, answer)
+		_, _ = sess.await(addr, answer, true)
 		return nil, ErrReset
 	default:
 		_ = w.CloseWithError(err)

@@ -64,11 +64,15 @@ func (s *session) carry(lost bool, delay time.Duration) error {
 	return nil
 }
 
-// await waits for the answer of addr and carries it back.
-func (s *session) await(addr string, answer <-chan result) ([]byte, error) {
+// await waits for the answer of addr and carries it back. The end of a stream that loses its answer is noticed, as that of a
+// connection is.
+func (s *session) await(addr string, answer <-chan result, stream bool) ([]byte, error) {
 	select {
 	case r := <-answer:
 		lost, delay := s.node.net.drawAnswer(addr, s.node.addr)
+		if lost && stream {
+			return nil, ErrReset
+		}
 		if err := s.carry(lost, delay); err != nil {
 			return nil, err
 		}

@@ -6,8 +6,8 @@
 //
 // The faults of a message: it is lost on a cut or lossy way (the caller waits until its context ends, as with a network that drops
 // packets), it is delayed, it is handled twice, the second time late, even when the first was lost or the caller has left; its
-// answer is lost. A stream breaks in the middle, for the receiver with an error or with what looks like its end. A node that is down
-// refuses at once.
+// answer is lost. A stream breaks in the middle, for the receiver with an error or with what looks like its end; one that loses its
+// answer breaks for the sender. A node that is down refuses at once.
 package simnet
 
 import (
