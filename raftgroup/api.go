@@ -55,7 +55,7 @@ type GroupConfig struct {
 	Dir    string // for the marker and the spool; made if missing
 	// OnLeader is called when this replica leads in a term and its state machine has everything that was committed before.
 	// OnFollower is called when that ended. Both come from one goroutine, one after the other, in the order of the changes.
-	// OnLeader may take long; when the leadership ends meanwhile, OnFollower follows at once. Both may be nil.
+	// OnLeader may take long; when the leadership ends meanwhile, OnFollower follows at once. Close waits for both. Both may be nil.
 	OnLeader   func(term uint64)
 	OnFollower func()
 }

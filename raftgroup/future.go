@@ -2,6 +2,7 @@ package raftgroup
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"sync"
 
@@ -34,8 +35,8 @@ func bind(f raft.Future, done chan struct{}) {
 // enqueued tells a future that Raft's main loop has taken from one that was born with its error.
 func enqueued(f raft.Future) bool { return reflect.ValueOf(f).Kind() == reflect.Pointer }
 
-// await waits for a future, until ctx or the instance ends. Then the error is raft.ErrRaftShutdown, and the future must not be
-// looked at any more.
+// await waits for a future, until ctx or the instance ends. Then the error is raft.ErrRaftShutdown, joined with that of ctx, and
+// the future must not be looked at any more.
 func await(ctx context.Context, inst *instance, f raft.Future) error {
 	if ctx.Done() == nil {
 		bind(f, inst.dead)
@@ -46,5 +47,9 @@ func await(ctx context.Context, inst *instance, f raft.Future) error {
 	defer context.AfterFunc(ctx, end)()
 	defer context.AfterFunc(inst.ctx, end)()
 	bind(f, done)
-	return f.Error()
+	err := f.Error()
+	if err != nil && ctx.Err() != nil {
+		return errors.Join(err, ctx.Err())
+	}
+	return err
 }

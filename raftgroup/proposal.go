@@ -43,7 +43,7 @@ func (p Proposal) Wait(ctx context.Context) (index uint64, result any, err error
 		return 0, nil, p.err
 	}
 	if err := await(ctx, p.instance, p.future); err != nil {
-		return 0, nil, p.failed(ctx, err)
+		return 0, nil, p.failed(err)
 	}
 	p.group.watchdog.clear()
 	result = p.future.Response()
@@ -53,9 +53,9 @@ func (p Proposal) Wait(ctx context.Context) (index uint64, result any, err error
 	return p.future.Index(), result, nil
 }
 
-func (p Proposal) failed(ctx context.Context, err error) error {
+func (p Proposal) failed(err error) error {
 	if errors.Is(err, raft.ErrLeadershipTransferInProgress) {
 		p.group.refusedByTransfer(p.instance)
 	}
-	return errors.Join(proposalError(err), ctx.Err(), p.group.failure())
+	return errors.Join(proposalError(err), p.group.failure())
 }
