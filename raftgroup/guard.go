@@ -26,8 +26,12 @@ func hasSnapshot(g guard, req *raft.InstallSnapshotRequest) bool {
 	if req.LastLogIndex <= g.Applied() {
 		return true
 	}
+	first := g.FirstIndex()
+	if first == 0 || req.LastLogIndex < first || g.Refuses() {
+		return false
+	}
 	term, ok := g.EntryTerm(req.LastLogIndex)
-	return ok && term == req.LastLogTerm && !g.Refuses()
+	return ok && term == req.LastLogTerm
 }
 
 // probe is a heartbeat in place of a snapshot that brings nothing new: it lets Raft judge the term, follow the leader and note the

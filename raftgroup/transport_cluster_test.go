@@ -1,6 +1,7 @@
 package raftgroup_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -79,13 +80,59 @@ func (i image) Persist(sink raft.SnapshotSink) error {
 }
 func (image) Release() {}
 
+// shelf keeps the last whole snapshot. (raft.InmemSnapshotStore keeps cancelled ones too.)
+type shelf struct {
+	mu   sync.Mutex
+	meta *raft.SnapshotMeta
+	data []byte
+}
+
+func (s *shelf) Create(v raft.SnapshotVersion, index, term uint64, c raft.Configuration, at uint64, _ raft.Transport) (raft.SnapshotSink, error) {
+	id := fmt.Sprintf("%d-%d", term, index)
+	return &sink{shelf: s, meta: raft.SnapshotMeta{Version: v, ID: id, Index: index, Term: term, Configuration: c, ConfigurationIndex: at}}, nil
+}
+
+func (s *shelf) last() (*raft.SnapshotMeta, []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.meta, s.data
+}
+
+func (s *shelf) List() ([]*raft.SnapshotMeta, error) {
+	if meta, _ := s.last(); meta != nil {
+		return []*raft.SnapshotMeta{meta}, nil
+	}
+	return nil, nil
+}
+
+func (s *shelf) Open(string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	meta, data := s.last()
+	return meta, io.NopCloser(bytes.NewReader(data)), nil
+}
+
+type sink struct {
+	bytes.Buffer
+	shelf *shelf
+	meta  raft.SnapshotMeta
+}
+
+func (s *sink) ID() string    { return s.meta.ID }
+func (s *sink) Cancel() error { return nil }
+func (s *sink) Close() error {
+	s.shelf.mu.Lock()
+	defer s.shelf.mu.Unlock()
+	s.meta.Size = int64(s.Len())
+	s.shelf.meta, s.shelf.data = &s.meta, s.Bytes()
+	return nil
+}
+
 // replica is one node with one group. Its stores and its state survive a restart.
 type replica struct {
 	t     *testing.T
 	net   *simnet.Net
 	id    string
 	logs  *raft.InmemStore
-	snaps *raft.InmemSnapshotStore
+	snaps *shelf
 	fsm   *register
 	mux   raftgroup.Mux
 	raft  *raft.Raft
@@ -110,8 +157,8 @@ func (v view) EntryTerm(index uint64) (uint64, bool) {
 	if v.logs.GetLog(index, &e) == nil {
 		return e.Term, true
 	}
-	if list, _ := v.snaps.List(); len(list) > 0 && list[0].Index == index {
-		return list[0].Term, true
+	if meta, _ := v.snaps.last(); meta != nil && meta.Index == index {
+		return meta.Term, true
 	}
 	return 0, false
 }
@@ -161,7 +208,7 @@ func inEnsemble(t *testing.T, seed uint64, f func(t *testing.T, c *ensemble)) {
 			servers = append(servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
 		}
 		for _, s := range servers {
-			r := &replica{t: t, net: c.net, id: string(s.ID), logs: raft.NewInmemStore(), snaps: raft.NewInmemSnapshotStore(), fsm: &register{}}
+			r := &replica{t: t, net: c.net, id: string(s.ID), logs: raft.NewInmemStore(), snaps: &shelf{}, fsm: &register{}}
 			r.start()
 			if err := r.raft.BootstrapCluster(raft.Configuration{Servers: servers}).Error(); err != nil {
 				t.Fatal(err)
@@ -297,7 +344,7 @@ func TestStaleReplicaIsFilledByASnapshotOverACutStream(t *testing.T) {
 func TestClusterUnderFaults(t *testing.T) {
 	var total simnet.Counters
 	faults := simnet.Faults{Loss: 0.02, AnswerLoss: 0.05, Duplicate: 0.1, StreamCut: 0.3, DelayMax: 20 * time.Millisecond}
-	for seed := range uint64(12) {
+	for seed := range uint64(20) {
 		inEnsemble(t, seed, func(t *testing.T, c *ensemble) {
 			for round := range 12 {
 				c.net.Heal()
