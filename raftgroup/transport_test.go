@@ -323,7 +323,13 @@ func TestSnapshotThatStandsStillEnds(t *testing.T) {
 
 func TestCloseEndsEverythingAndTheGroupMayBeOpenedAgain(t *testing.T) {
 	inRig(t, func(t *testing.T, r *rig) {
-		ended := make(chan error, 3)
+		ended := make(chan error, 4)
+		snapshot := encodeRequest(putRequest(nil, kindInstall, 1), requests()[kindInstall])
+		go func() { // of another node, which does not leave
+			response, _ := r.mux.HandleStream(context.Background(), snapshot, bytes.NewReader(framed(t, someBytes(1000))))
+			_, err := responseBody(response)
+			ended <- err
+		}()
 		go func() { ended <- r.AppendEntries("a", self, beat(1), &raft.AppendEntriesResponse{}) }()
 		go func() { ended <- r.TimeoutNow("a", self, &raft.TimeoutNowRequest{}, &raft.TimeoutNowResponse{}) }()
 		go func() { ended <- install(r, 100, 2, someBytes(10*frameDataMax), &raft.InstallSnapshotResponse{}) }()
@@ -334,7 +340,7 @@ func TestCloseEndsEverythingAndTheGroupMayBeOpenedAgain(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		for range 3 {
+		for range 4 {
 			if err := <-ended; err == nil {
 				t.Error("a call succeeded")
 			}
