@@ -319,6 +319,34 @@ func TestDurableThatFailsIsAFault(t *testing.T) {
 	<-a.faults
 }
 
+func TestMarkerNeedsWhatWasApplied(t *testing.T) {
+	a := newAlone(t).open().lead()
+	a.propose("x")
+	a.machine.set(func() { a.machine.behind = 1 })
+	if err := a.group.Compact(); !errors.Is(err, ErrNothingToCompact) || a.group.Status().Marker != 0 {
+		t.Fatal(err, a.group.Status().Marker)
+	}
+}
+
+// A configuration counts from its entry on, not only when it is committed and applied.
+func TestReadsCountAVoterFromItsEntryOn(t *testing.T) {
+	a := newAlone(t).open().lead()
+	gate := make(chan struct{})
+	a.machine.set(func() { a.machine.gate = gate }) // so that no committed configuration gets through
+	stuck := a.group.Propose([]byte("x"))
+	added := make(chan error)
+	go func() { added <- a.group.AddVoter(context.Background(), Peer{ID: "ghost", Addr: "nowhere"}) }()
+	for len(a.group.Status().Peers) < 2 {
+		runtime.Gosched()
+	}
+	if err := a.group.ReadIndex(t.Context()); !errors.Is(err, ErrNotLeader) {
+		t.Error(err)
+	}
+	close(gate)
+	_, _, _ = stuck.Wait(t.Context())
+	<-added
+}
+
 func TestWaitHonoursItsContextAndClose(t *testing.T) {
 	a := newAlone(t).open().lead()
 	gate := make(chan struct{})

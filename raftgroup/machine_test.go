@@ -19,6 +19,7 @@ type memoryMachine struct {
 	durables  int
 	refuse    func(Entry) error // a fault for an entry
 	durable   error             // what Durable fails with
+	behind    uint64            // how many entries less than all Durable claims
 	restoring error             // what Restore fails with, after half of the work
 	gate      chan struct{}     // when set, Apply waits for it
 	streaming func()            // called while Snapshot has written a part
@@ -75,7 +76,7 @@ func (m *memoryMachine) Durable() (uint64, error) {
 	}
 	m.durables++
 	m.disk = m.state.clone()
-	return m.disk.Index, nil
+	return m.disk.Index - m.behind, nil
 }
 
 func (m *memoryMachine) Snapshot(w io.Writer) (uint64, error) {
