@@ -1,0 +1,120 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"kahuna/op"
+	"kahuna/tests/sim/check"
+	"kahuna/tests/sim/history"
+)
+
+// final is what the cluster says when all is healed.
+type final struct {
+	versions map[string][]op.Item // of registers
+	counters map[string]int64
+	seqs     map[string]int64
+}
+
+// recoverMax is how long a healed cluster may take until it answers, and until replicas are the same.
+const recoverMax = 20 * time.Second
+
+// leaseMax is the longest lease that clients ask for; after a change of leader it begins anew.
+const leaseMax = 4 * time.Second
+
+// finish asks the healed cluster for everything, when all leases have run out, and compares the replicas.
+func (w *world) finish() (f final, err error) {
+	if err := w.expired(); err != nil {
+		return f, err
+	}
+	f = final{versions: map[string][]op.Item{}, counters: map[string]int64{}, seqs: map[string]int64{}}
+	for _, key := range registers {
+		res, err := w.ask(recoverMax, &op.History{Key: key, Limit: 1 << 30})
+		if err != nil {
+			return f, err
+		}
+		f.versions[string(key)] = res.Items
+		if err := w.noteFinalRead(key); err != nil {
+			return f, err
+		}
+	}
+	for _, key := range counters {
+		if f.counters[string(key)], err = w.counter(key); err != nil {
+			return f, err
+		}
+	}
+	for _, name := range sequences {
+		res, err := w.ask(recoverMax, &op.SeqGet{Name: name})
+		if err != nil {
+			return f, err
+		}
+		if res.Found {
+			f.seqs[string(name)] = res.Seq.Last
+		}
+	}
+	return f, w.settle(recoverMax)
+}
+
+// expired sees that no lock is held for ever by owners that are gone.
+func (w *world) expired() error {
+	for _, name := range locks {
+		err := w.until(recoverMax+leaseMax, fmt.Sprintf("lock %s free", name), func() bool {
+			res, err := w.ask(recoverMax, &op.LockInfo{Name: name})
+			return err == nil && !res.Found
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noteFinalRead adds what a key has in the end to the history, as one more client's read.
+func (w *world) noteFinalRead(key []byte) error {
+	e := &history.Event{Client: -1, Node: "leader", Op: &op.Get{Key: key}, Call: time.Since(w.began)}
+	res, err := w.ask(recoverMax, e.Op)
+	e.Return, e.Result = time.Since(w.began), res
+	w.history.Add(e)
+	return err
+}
+
+func (w *world) counter(key []byte) (int64, error) {
+	res, err := w.ask(recoverMax, &op.Get{Key: key})
+	if err != nil || !res.Found {
+		return 0, err
+	}
+	return strconv.ParseInt(string(res.Value), 10, 64)
+}
+
+// searchMax bounds the search for an order of one register's operations. It is real time: this runs outside of the bubble.
+const searchMax = time.Minute
+
+// verdict judges what the clients saw. Pictures go to dir.
+func verdict(events []*history.Event, f final, dir string) error {
+	of := func(kinds ...op.Kind) (some []*history.Event) {
+		for _, e := range events {
+			if slices.Contains(kinds, e.Op.Kind()) {
+				some = append(some, e)
+			}
+		}
+		return some
+	}
+	onKeys := of(op.KindSet, op.KindGet, op.KindDelete)
+	found := check.Registers(onKeys, searchMax, filepath.Join(dir, "register.html"))
+	found = append(found, check.Versions(onKeys, f.versions)...)
+	found = append(found, check.Locks(of(op.KindLock, op.KindLockExtend, op.KindUnlock, op.KindLockInfo))...)
+	found = append(found, check.Sequences(of(op.KindSeqNext), f.seqs)...)
+	found = append(found, check.Counters(of(op.KindIncr), f.counters)...)
+	var errs []error
+	for _, v := range found[:min(len(found), 10)] {
+		errs = append(errs, errors.New(v.String()))
+	}
+	if len(found) > len(errs) {
+		errs = append(errs, fmt.Errorf("and %d more violations", len(found)-len(errs)))
+	}
+	return errors.Join(errs...)
+}
