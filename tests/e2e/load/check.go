@@ -10,6 +10,8 @@ import (
 // How much a Check does.
 type Depth struct {
 	Resolve bool // ask again for IDEM keys whose end is not known, which writes
+	Copy    bool // the server runs on a copy of the data: the timestamps it gives out are given out again by others
+	Fixed   bool // what is found does not narrow what may be found later
 	All     bool // read everything that was ever acknowledged; else the last of each client's journal, and no pair that is blocked
 }
 
@@ -37,16 +39,16 @@ func (w *World) Check(addr string, depth Depth) error {
 }
 
 func (w *World) checkShared(c *wire.Conn, depth Depth) error {
-	if err := w.clock.check(w, c); err != nil {
+	if err := w.clock.check(w, c, depth.Copy); err != nil {
 		return err
 	}
 	for _, n := range w.counters {
-		if err := n.check(w, c); err != nil {
+		if err := n.check(w, c, depth.Fixed); err != nil {
 			return err
 		}
 	}
 	for _, s := range w.sequences {
-		if err := s.check(w, c, depth.Resolve); err != nil {
+		if err := s.check(w, c, depth); err != nil {
 			return err
 		}
 	}
@@ -60,17 +62,17 @@ func (a *actor) check(addr string, depth Depth) error {
 	}
 	defer c.Close()
 	for _, g := range a.registers {
-		if err := g.check(c); err != nil {
+		if err := g.check(c, depth.Fixed); err != nil {
 			return err
 		}
 	}
 	for _, p := range a.pairs {
-		if err := p.check(addr, depth.All); err != nil {
+		if err := p.check(addr, depth); err != nil {
 			return err
 		}
 	}
 	for _, l := range a.locks {
-		if err := l.check(c); err != nil {
+		if err := l.check(c, depth.Fixed); err != nil {
 			return err
 		}
 	}

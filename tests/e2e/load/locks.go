@@ -78,7 +78,7 @@ func (l *lock) release(owner string) *step {
 	}}
 }
 
-func (l *lock) check(c *wire.Conn) error {
+func (l *lock) check(c *wire.Conn, fixed bool) error {
 	found, err := readHolder(c, l.name)
 	if err != nil {
 		return err
@@ -88,7 +88,9 @@ func (l *lock) check(c *wire.Conn) error {
 	}) {
 		l.world.violate("lock %s is held by %v, which is none of %v", l.name, found, l.candidates)
 	}
-	l.candidates = []holder{found}
+	if !fixed {
+		l.candidates = []holder{found}
+	}
 	return nil
 }
 

@@ -22,11 +22,13 @@ func (t *tally) add(end outcome, n int64) {
 }
 
 // observe holds the number against its bounds and goes on from it.
-func (t *tally) observe(w *World, what string, found int64) {
+func (t *tally) observe(w *World, what string, found int64, fixed bool) {
 	if low, high := t.base+t.acked, t.base+t.acked+t.unknown; found < low || found > high {
 		w.violate("%s is at %d, where %d to %d was to be expected", what, found, low, high)
 	}
-	*t = tally{base: found}
+	if !fixed {
+		*t = tally{base: found}
+	}
 }
 
 // counter is a key that all clients INCR.
@@ -55,14 +57,14 @@ func (c *counter) increment(w *World) *step {
 	}}
 }
 
-func (c *counter) check(w *World, conn *wire.Conn) error {
+func (c *counter) check(w *World, conn *wire.Conn, fixed bool) error {
 	n, err := readInt(conn, "GET", c.key)
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.observe(w, c.key, n)
+	c.observe(w, c.key, n, fixed)
 	return nil
 }
 
@@ -122,7 +124,7 @@ func (c *clock) timestamp(w *World, n int) *step {
 	}}
 }
 
-func (c *clock) check(w *World, conn *wire.Conn) error {
+func (c *clock) check(w *World, conn *wire.Conn, copied bool) error {
 	before := c.now()
 	r, err := conn.Do("TIMESTAMP")
 	if err != nil {
@@ -131,6 +133,10 @@ func (c *clock) check(w *World, conn *wire.Conn) error {
 	if r.Kind != ':' {
 		return fmt.Errorf("TIMESTAMP answers %s", shown(r))
 	}
-	c.saw(w, "TIMESTAMP", before, r.Int, 1)
+	if !copied {
+		c.saw(w, "TIMESTAMP", before, r.Int, 1)
+	} else if r.Int <= before {
+		w.violate("TIMESTAMP answers %d, and %d was known before", r.Int, before)
+	}
 	return nil
 }

@@ -67,14 +67,14 @@ const (
 	quickLook  = 250 * time.Millisecond
 )
 
-// check reads the pair. One with an unknown end may be blocked by it: then it is left alone until the next check, unless wait
-// is set.
-func (p *pair) check(addr string, wait bool) error {
+// check reads the pair. One with an unknown end may be blocked by it: then it is left alone until the next check, unless
+// everything is to be read.
+func (p *pair) check(addr string, depth Depth) error {
 	p.mu.Lock()
 	suspect := len(p.candidates) > 1
 	p.blocked = false
 	p.mu.Unlock()
-	if suspect && !wait {
+	if suspect && !depth.All {
 		p.look(addr)
 		return nil
 	}
@@ -89,7 +89,7 @@ func (p *pair) check(addr string, wait bool) error {
 			return err
 		}
 		if !found.again() {
-			p.observe(found)
+			p.observe(found, depth.Fixed)
 			return nil
 		}
 		if time.Since(began) > blockedMax {
@@ -105,7 +105,7 @@ func (p *pair) look(addr string) {
 		defer c.Close()
 		var found *values
 		if found, err = p.get(c); err == nil && !found.again() {
-			p.observe(found)
+			p.observe(found, false)
 			return
 		}
 	}
@@ -141,7 +141,7 @@ func (p *pair) get(c *wire.Conn) (*values, error) {
 	return v, nil
 }
 
-func (p *pair) observe(v *values) {
+func (p *pair) observe(v *values, fixed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch found := textOf(v.a); {
@@ -149,14 +149,14 @@ func (p *pair) observe(v *values) {
 		p.world.violate("%s is %s and %s is %s: half a transaction", p.a, shown(v.a), p.b, shown(v.b))
 	case !slices.Contains(p.candidates, found):
 		p.world.violate("%s is %s, which is none of %q", p.a, shown(v.a), p.candidates)
-	default:
+	case !fixed:
 		p.candidates = []string{found}
 	}
 	n, err := number(v.count)
 	if err != nil {
 		p.world.violate("%s is %s", p.count, shown(v.count))
 	}
-	p.tally.observe(p.world, p.count, n)
+	p.tally.observe(p.world, p.count, n, fixed)
 }
 
 func (p *pair) isBlocked() bool {

@@ -76,7 +76,7 @@ func (g *register) deleted(end outcome, _ *wire.Reply) {
 }
 
 // check reads the key and narrows what it may be to what it is.
-func (g *register) check(c *wire.Conn) error {
+func (g *register) check(c *wire.Conn, fixed bool) error {
 	r, err := c.Do("KGET", g.key, "META")
 	if err != nil {
 		return err
@@ -95,7 +95,9 @@ func (g *register) check(c *wire.Conn) error {
 	if low, high := g.revision, g.revision+g.unknown; !g.deletes && !found.absent && (found.revision < low || found.revision > high) {
 		g.world.violate("%s has revision %d, where %d to %d was to be expected", g.key, found.revision, low, high)
 	}
-	g.candidates, g.revision, g.unknown = []version{found}, found.revision, 0
+	if !fixed {
+		g.candidates, g.revision, g.unknown = []version{found}, found.revision, 0
+	}
 	return nil
 }
 

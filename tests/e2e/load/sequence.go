@@ -84,9 +84,9 @@ func (s *sequence) take(w *World, before int64, r *wire.Reply, n int) int64 {
 	return first
 }
 
-// check reads where the sequence is, and asks again for what some IDEM keys got. With resolve it also asks again for those
-// whose end is not known, twice.
-func (s *sequence) check(w *World, c *wire.Conn, resolve bool) error {
+// check reads where the sequence is, and asks again for what some IDEM keys got. If told to, it also asks again for those whose
+// end is not known, twice.
+func (s *sequence) check(w *World, c *wire.Conn, depth Depth) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, err := c.Do("SEQGET", s.name)
@@ -100,13 +100,13 @@ func (s *sequence) check(w *World, c *wire.Conn, resolve bool) error {
 		}
 		last = r.Field("last").Int
 	}
-	s.observe(w, "sequence "+s.name, last)
+	s.observe(w, "sequence "+s.name, last, depth.Fixed)
 	for i := 0; i < len(s.answers); i += max(1, len(s.answers)/20) {
 		if err := s.replay(w, c, s.answers[i]); err != nil {
 			return err
 		}
 	}
-	if !resolve {
+	if !depth.Resolve {
 		return nil
 	}
 	return s.resolve(w, c, last)

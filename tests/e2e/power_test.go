@@ -1,0 +1,80 @@
+//go:build linux
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"kahuna/tests/e2e/load"
+	"kahuna/tests/e2e/rig"
+)
+
+// disk makes a disk for a test, or skips it.
+func disk(t *testing.T, bytes int64) *rig.Disk {
+	t.Helper()
+	d, err := rig.NewDisk(t.TempDir(), bytes)
+	if errors.Is(err, rig.ErrNoLoop) {
+		t.Skip(err) // the kernel, not the rig, lacks it
+	}
+	if err != nil {
+		lack(t, "a disk can't be made: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// TestPowerCut takes the disk away under a server at work, as a power cut does, and starts it again as after a boot. A reply
+// counts as an acknowledgement only if it had come before the cut.
+func TestPowerCut(t *testing.T) {
+	r, seed := dice(t)
+	d := disk(t, 1<<30)
+	w := load.New("", 16, seed)
+	w.ValueBytesMax = 6000
+	ackless := 0
+	cuts := number(*cutsFlag, 6, 3)
+	o := rig.Options{Dir: filepath.Join(d.Mount, "data"), Args: small}
+	for i := range cuts {
+		o.BootID = fmt.Sprintf("boot-%d", i)
+		s := start(t, o)
+		check(t, w, s, load.Depth{Resolve: true}, fmt.Sprintf("after cut %d", i))
+		if cut(t, r, w, s, d) == 0 {
+			ackless++
+		}
+	}
+	o.BootID = "boot-last"
+	s := start(t, o)
+	check(t, w, s, load.Depth{Resolve: true, All: true}, "at the end")
+	stop(t, s)
+	t.Logf("%d power cuts; %v; %d journal keys; refused by: %s", cuts, w.Counts(), w.Keys(), w.Refusals())
+	if ackless > 0 || w.Counts().Unknown == 0 {
+		t.Errorf("vacuous: %d cuts without an acknowledgement, %d unknown ends", ackless, w.Counts().Unknown)
+	}
+}
+
+// cut cuts the power under load, and gives how many operations were acknowledged before.
+func cut(t *testing.T, r *rand.Rand, w *load.World, s *rig.Server, d *rig.Disk) int64 {
+	before := w.Counts()
+	k := work(w, s.Listen)
+	k.until(t, int64(200+r.IntN(2500)))
+	<-time.After(time.Duration(r.IntN(20_000)) * time.Microsecond)
+	w.Freeze()
+	if err := d.Cut(); err != nil {
+		t.Fatal(err)
+	}
+	s.Kill()
+	<-k.done
+	hold(t, w, "under load")
+	if err := d.Restore(); err != nil {
+		t.Fatal(err)
+	}
+	return w.Counts().Sub(before).Acked
+}

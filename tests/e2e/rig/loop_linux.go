@@ -1,0 +1,98 @@
+package rig
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrNoLoop says that this machine can't make loop devices, or this user may not.
+var ErrNoLoop = errors.New("no loop devices")
+
+// Disk is an ext4 file system in a file, mounted through a loop device.
+type Disk struct {
+	image string
+	Mount string // where it is mounted
+}
+
+// NewDisk makes and mounts a disk below dir. The error wraps ErrNoLoop when the machine or the user can't.
+func NewDisk(dir string, bytes int64) (*Disk, error) {
+	d := &Disk{filepath.Join(dir, "disk.img"), filepath.Join(dir, "disk")}
+	if os.Getuid() != 0 {
+		return nil, fmt.Errorf("%w: not root", ErrNoLoop)
+	}
+	if _, err := os.Stat("/dev/loop-control"); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoLoop, err)
+	}
+	if err := os.Mkdir(d.Mount, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.Create(d.image)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(f.Truncate(bytes), f.Close()); err != nil {
+		return nil, err
+	}
+	if err := sh("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", d.image); err != nil {
+		return nil, err
+	}
+	if err := d.mount(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoLoop, err)
+	}
+	return d, nil
+}
+
+func (d *Disk) mount() error { return sh("mount", "-o", "loop", d.image, d.Mount) }
+
+// Close unmounts the disk. Nobody may use it any more.
+func (d *Disk) Close() error { return sh("umount", d.Mount) }
+
+const (
+	ext4Shutdown        = 0x8004587d // EXT4_IOC_SHUTDOWN
+	shutdownNoLogFlush  = 2          // EXT4_GOING_FLAGS_NOLOGFLUSH
+	shutdownDescription = "EXT4_IOC_SHUTDOWN"
+)
+
+// Cut stops the file system as a power cut does: what was not synced is lost. From then on every access fails.
+func (d *Disk) Cut() error {
+	fd, err := unix.Open(d.Mount, unix.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.IoctlSetPointerInt(fd, ext4Shutdown, shutdownNoLogFlush); err != nil {
+		return fmt.Errorf("%s: %w", shutdownDescription, err)
+	}
+	return nil
+}
+
+// Restore mounts the disk again after a cut, when no process uses it any more; the journal is replayed as after a boot.
+func (d *Disk) Restore() error {
+	if err := sh("umount", d.Mount); err != nil {
+		return err
+	}
+	return d.mount()
+}
+
+// Tmpfs mounts a file system in memory of that size at dir.
+func Tmpfs(dir string, bytes int64) error {
+	if os.Getuid() != 0 {
+		return errors.New("not root")
+	}
+	return sh("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", bytes), "tmpfs", dir)
+}
+
+// Unmount unmounts what is mounted at dir.
+func Unmount(dir string) error { return sh("umount", dir) }
+
+func sh(name string, args ...string) error {
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %v: %w: %s", name, args, err, out)
+	}
+	return nil
+}
