@@ -4,6 +4,7 @@ import (
 	"context"
 	crand "crypto/rand"
 	"encoding/hex"
+	"errors"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -27,17 +28,22 @@ import (
 // openNode is THE PLACE where the node and the handler of commands are constructed: it turns settings into the options of
 // packages cluster, commands and server, and fits what they give to the interfaces of node.go.
 func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.Logger) (node, error) {
+	if len(cfg.Join) > 0 {
+		return nil, &failure{exitSetting, errors.New("join: this version runs on one node and can't join others; leave it out")}
+	}
 	k := &kahunaNode{failed: make(chan error, 1)}
 	n, err := cluster.Open(clusterConfig(cfg, ports, log, k.fail))
 	if err != nil {
 		return nil, err
 	}
 	k.node = n
-	k.coord = coord.New(n.Router(), coord.DefaultOptions())
+	options := coord.DefaultOptions()
+	options.Left = n.LeftTransactions
+	k.coord = coord.New(n.Router(), options)
 	started := time.Now()
 	handler := commands.NewHandler(commands.Options{
 		Backend:  backend{k.coord, n, info(cfg, ports, n, started)},
-		Limits:   commands.Limits{NameBytes: cfg.NameBytesMax, ValueBytes: int(cfg.ValueBytesMax), IdemMilli: cfg.SequenceIdemWindow.Milliseconds()},
+		Limits:   commandLimits(cfg),
 		Now:      time.Now,
 		Rand:     rand.Uint64,
 		Settings: settings(cfg),
@@ -53,12 +59,18 @@ func clusterConfig(cfg *config.Config, ports *ports, log zerolog.Logger, fail fu
 		DiskFree: func() (uint64, error) { return diskFree(cfg.DataDir) }, OnFault: fail, Logger: log,
 		Partitions: cfg.Partitions, RequestTimeout: cfg.RequestTimeout, QueueOpsMax: cfg.QueueOpsMax,
 		QueueBytesMax: int(cfg.QueueBytesMax), MemtableBytes: cfg.MemtableBytes, BlockCacheBytes: cfg.BlockCacheBytes,
-		LogSegmentBytes: cfg.LogSegmentBytes, CheckpointInterval: cfg.CheckpointInterval, DiskReserveBytes: uint64(cfg.DiskReserveBytes),
+		ClockBound: cfg.ClockBound, ClockJumpMax: cfg.ClockJumpMax, LogSegmentBytes: cfg.LogSegmentBytes, CheckpointInterval: cfg.CheckpointInterval, DiskReserveBytes: uint64(cfg.DiskReserveBytes),
 	}
 }
 
+func commandLimits(cfg *config.Config) commands.Limits {
+	return commands.Limits{NameBytes: cfg.NameBytesMax, ValueBytes: int(cfg.ValueBytesMax), LockTTLMilli: cfg.LockTTLMax.Milliseconds(),
+		IdemMilli: cfg.SequenceIdemWindow.Milliseconds(), QueuedCommands: cfg.MultiCommandsMax, QueuedBytes: int(cfg.MultiBytesMax),
+		Watches: cfg.WatchesMax, ReplyBytes: int(cfg.ReplyBytesMax)}
+}
+
 func serverConfig(cfg *config.Config, log zerolog.Logger) server.Config {
-	return server.Config{Logger: log, MaxClients: cfg.ClientsMax, MaxRequestBytes: int(cfg.RequestBytesMax),
+	return server.Config{Logger: log, MaxClients: cfg.ClientsMax, MaxRequestBytes: int(cfg.RequestBytesMax), InputBytesMax: cfg.InputBytesMax,
 		OutputBufferBytes: int(cfg.OutputBufferBytesMax), IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout}
 }
 

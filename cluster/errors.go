@@ -16,3 +16,5 @@ var (
 	// ErrFuture: a time that is not yet past was asked for.
 	ErrFuture = errors.New("in the future")
 )
+
+var errStopping = errors.New("the node is stopping")

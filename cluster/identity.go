@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,9 @@ func loadIdentity(dir string, random func() string) (id identity, err error) {
 	path := filepath.Join(dir, "node.json")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(dir, "store")); err == nil {
+			return id, fmt.Errorf("%s is missing, and there is data beside it: a node that forgot who it is can't use that", path)
+		}
 		return makeIdentity(dir, path, identity{Format: identityFormat, Node: random()})
 	}
 	if err != nil {
@@ -33,8 +37,8 @@ func loadIdentity(dir string, random func() string) (id identity, err error) {
 	if id.Format > identityFormat {
 		return id, fmt.Errorf("%s has format %d, and this program knows formats up to %d: use a newer program", path, id.Format, identityFormat)
 	}
-	if len(id.Node) != 40 {
-		return id, fmt.Errorf("%s is damaged: the node's id has %d digits instead of 40", path, len(id.Node))
+	if digits, err := hex.DecodeString(id.Node); id.Format < 1 || err != nil || len(digits) != 20 {
+		return id, fmt.Errorf("%s is damaged: format %d, node id %q instead of 40 hexadecimal digits", path, id.Format, id.Node)
 	}
 	return id, nil
 }

@@ -19,12 +19,18 @@ func (n *Node) leadMeta(term uint64) {
 		n.fault(err)
 		return
 	}
-	n.oracle.lead(term, bound)
+	if err := n.oracle.lead(term, bound); err != nil {
+		n.fault(err)
+	}
 }
 
 // confirmMeta confirms that this node leads the meta group.
 func (n *Node) confirmMeta(ctx context.Context) error {
-	return n.Replica(fsm.Meta).Group().ReadIndex(ctx)
+	r := n.Replica(fsm.Meta)
+	if r == nil {
+		return errStopping
+	}
+	return r.Group().ReadIndex(ctx)
 }
 
 // raiseBound raises the clock's bound through the meta group's log.
@@ -39,7 +45,7 @@ func (n *Node) raiseBound(ctx context.Context, until op.Timestamp) (op.Timestamp
 func (n *Node) metaWrite(ctx context.Context, o op.Op) (op.Result, error) {
 	r := n.Replica(fsm.Meta)
 	if r == nil {
-		return op.Result{}, errors.New("the node is stopping")
+		return op.Result{}, errStopping
 	}
 	results, err := r.Write(ctx, fsm.Unit{o})
 	if err != nil {

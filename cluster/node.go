@@ -35,6 +35,8 @@ type Config struct {
 
 	Partitions         int // of a new cluster
 	RequestTimeout     time.Duration
+	ClockBound         time.Duration // how far ahead the clock's bound is put; 2 s
+	ClockJumpMax       time.Duration // the wall clock is not believed further ahead of the bound than this; 366 days
 	QueueOpsMax        int
 	QueueBytesMax      int
 	MemtableBytes      int64
@@ -53,12 +55,15 @@ func (c *Config) setDefaults() {
 	set(&c.Partitions, 4)
 	set(&c.QueueOpsMax, 16384)
 	set(&c.QueueBytesMax, 64<<20)
-	if c.RequestTimeout == 0 {
-		c.RequestTimeout = 5 * time.Second
+	duration := func(p *time.Duration, v time.Duration) {
+		if *p == 0 {
+			*p = v
+		}
 	}
-	if c.CheckpointInterval == 0 {
-		c.CheckpointInterval = 10 * time.Second
-	}
+	duration(&c.RequestTimeout, 5*time.Second)
+	duration(&c.ClockBound, 2*time.Second)
+	duration(&c.ClockJumpMax, 366*24*time.Hour)
+	duration(&c.CheckpointInterval, 10*time.Second)
 	if c.OnFault == nil {
 		c.OnFault = func(error) {}
 	}
@@ -135,7 +140,7 @@ func (n *Node) open() (err error) {
 	n.host = raftgroup.NewHost(raftgroup.HostConfig{NodeID: n.identity.Node, Network: n.cfg.Network,
 		Logs: func(id uint32) raftgroup.LogStore { return n.log.Group(id) }, Logger: n.cfg.Logger, Timing: n.cfg.Timing,
 		OnFault: func(id uint32, err error) { n.fault(fmt.Errorf("partition %d: %w", id, err)) }})
-	n.oracle = &oracle{clock: n.cfg.Clock, confirm: n.confirmMeta, raise: n.raiseBound}
+	n.oracle = &oracle{clock: n.cfg.Clock, ahead: n.cfg.ClockBound, jump: n.cfg.ClockJumpMax, confirm: n.confirmMeta, raise: n.raiseBound}
 	n.router = &Router{replica: n.Replica, clock: n.oracle, writable: n.disk.check, timeout: n.cfg.RequestTimeout, unitOps: unitOps,
 		unitSize: entryBytes}
 	n.router.ranges.Store(NewRangeMap(1))

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -18,7 +19,11 @@ import (
 //     that was deposed gives out none.
 //  3. The physical part goes on by monotonic elapsed time; the wall clock is read once, when leadership begins.
 type oracle struct {
-	clock   clock.Clock
+	clock clock.Clock
+	// ahead is how far ahead of what was given out the bound is put, and so how much further on the clock may be after a restart
+	// than before it. Half of it is left when the next one is asked for.
+	ahead   time.Duration
+	jump    time.Duration                                                       // a wall clock further ahead of the bound than this is not believed
 	confirm func(ctx context.Context) error                                     // leadership, by a quorum, from now on
 	raise   func(ctx context.Context, until op.Timestamp) (op.Timestamp, error) // the bound, through the log
 
@@ -38,20 +43,23 @@ type raising struct {
 	err  error
 }
 
-// boundAhead is how far ahead of what was given out the bound is put, and so how much further on the clock may be after a
-// restart than before it. Half of it is left when the next one is asked for.
-const boundAhead = 2 * time.Second
-
 var errNoOracle = errors.New("cluster: this node does not lead the clock")
 
-// lead starts giving out timestamps above a bound that was found in the log.
-func (o *oracle) lead(term uint64, bound op.Timestamp) {
+// lead starts giving out timestamps above a bound that was found in the log. It refuses when the wall clock is so far ahead of
+// that that it must be wrong: time could not be turned back.
+func (o *oracle) lead(term uint64, bound op.Timestamp) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	wall := op.FromUnixMilli(o.clock.Wall().UnixMilli())
+	if bound > 0 && wall > bound.Add(o.jump.Milliseconds()) {
+		return fmt.Errorf("the wall clock says %v, which is more than clock-jump-ms-max ahead of the cluster's clock: set the "+
+			"machine's clock right, or raise the setting if the cluster was really down for so long", o.clock.Wall())
+	}
 	o.term, o.bound = term, bound
-	o.base = max(op.FromUnixMilli(o.clock.Wall().UnixMilli()), bound+1, o.last+1)
+	o.base = max(wall, bound+1, o.last+1)
 	o.since = o.clock.Mono()
 	o.last = o.base
+	return nil
 }
 
 // follow ends it.
@@ -94,10 +102,10 @@ func (o *oracle) take(n int) (first op.Timestamp, wait *raising, err error) {
 	if end > op.MaxTimestamp {
 		return 0, nil, errors.New("cluster: the clock has come to its end")
 	}
-	if end.Add(boundAhead.Milliseconds()/2) > o.bound && o.raising == nil {
+	if end.Add(o.ahead.Milliseconds()/2) > o.bound && o.raising == nil {
 		o.raising = &raising{done: make(chan struct{})}
 		o.running.Add(1)
-		go o.raiseBound(o.term, end.Add(boundAhead.Milliseconds()), o.raising)
+		go o.raiseBound(o.term, end.Add(o.ahead.Milliseconds()), o.raising)
 	}
 	if end > o.bound {
 		return 0, o.raising, nil
@@ -109,7 +117,7 @@ func (o *oracle) take(n int) (first op.Timestamp, wait *raising, err error) {
 // raiseBound puts a higher bound into the log.
 func (o *oracle) raiseBound(term uint64, until op.Timestamp, r *raising) {
 	defer o.running.Done()
-	ctx, cancel := context.WithTimeout(context.Background(), boundAhead)
+	ctx, cancel := context.WithTimeout(context.Background(), o.ahead)
 	bound, err := o.raise(ctx, until)
 	cancel()
 	o.mu.Lock()

@@ -50,8 +50,10 @@ func (b *bound) raise(_ context.Context, until op.Timestamp) (op.Timestamp, erro
 }
 
 func newOracle(c clock.Clock, b *bound) *oracle {
-	o := &oracle{clock: c, confirm: func(context.Context) error { return nil }, raise: b.raise}
-	o.lead(1, b.at)
+	o := &oracle{clock: c, ahead: 2 * time.Second, jump: 24 * time.Hour, confirm: func(context.Context) error { return nil }, raise: b.raise}
+	if err := o.lead(1, b.at); err != nil {
+		panic(err)
+	}
 	return o
 }
 
@@ -161,5 +163,20 @@ func TestOracleRefuses(t *testing.T) {
 	b.err = nil
 	if _, err := o.Next(t.Context(), 1); !errors.Is(err, errNoOracle) {
 		t.Fatalf("a follower answers %v", err)
+	}
+}
+
+// A wall clock that is absurdly far ahead of the cluster's is not believed.
+func TestOracleRefusesAWildClock(t *testing.T) {
+	c, b := &fakeClock{wall: noon}, &bound{}
+	o := newOracle(c, b)
+	next(t, o, 1)
+	o.close()
+	c.jump(25 * time.Hour)
+	if err := o.lead(2, b.at); err == nil {
+		t.Fatal("a jump by 25 hours was taken, and 24 are allowed")
+	}
+	if _, err := o.Next(t.Context(), 1); !errors.Is(err, errNoOracle) {
+		t.Fatalf("after a refused start the clock answers %v", err)
 	}
 }

@@ -127,8 +127,10 @@ type task struct {
 	ops   []op.Op
 	out   []op.Outcome
 	wait  bool
-	left  []int // of ops, those that have no end yet, in order
-	cause error // why the last attempt did not end some of them
+	left  []int    // of ops, those that have no end yet, in order
+	cause error    // why the last attempt did not end some of them
+	freed bool     // the last attempt has put an intent out of the way
+	alone op.TxnID // a transaction whose intent was met and that had no record; 0: none
 }
 
 // run goes round until every operation has its end.
@@ -144,7 +146,7 @@ func (t *task) run() {
 		if len(t.left) == 0 {
 			return
 		}
-		if len(t.left) < before && t.cause == nil {
+		if (len(t.left) < before || t.freed) && t.cause == nil {
 			wait = backoffMin
 			continue
 		}
@@ -183,7 +185,7 @@ type batch struct {
 // round sends everything that is left to its partition once: writes first, all at the same time, then reads while they are on
 // their way.
 func (t *task) round() {
-	t.cause = nil
+	t.cause, t.freed = nil, false
 	batches, rest := t.gather()
 	for _, b := range batches {
 		t.send(b)
@@ -287,11 +289,12 @@ func (t *task) take(b *batch, results []op.Result, err error, rest []int) []int 
 // unblock settles the transaction whose intent an operation met. When it has not ended and the operation is not to wait, the
 // operation is a Conflict.
 func (t *task) unblock(intent *op.Intent) (end op.Result, ok bool) {
-	pending, err := t.r.settle(t.ctx, intent)
+	pending, err := t.settle(intent)
 	if err != nil {
 		t.cause = err
 		return end, false
 	}
+	t.freed = t.freed || !pending
 	if pending && !t.wait {
 		return op.Result{Status: op.Conflict}, true
 	}

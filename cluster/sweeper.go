@@ -22,7 +22,11 @@ func (n *Node) sweep() {
 		if n.Ready() != nil {
 			continue
 		}
-		ops, err := n.due()
+		now, err := n.router.Now(n.ctx, 1)
+		if err != nil {
+			continue
+		}
+		ops, err := n.due(now)
 		if err != nil {
 			n.fault(err)
 			return
@@ -44,11 +48,10 @@ func (n *Node) sweep() {
 	}
 }
 
-// due lists versions whose time has passed by the wall clock. Whether it has is judged again at the sweep's own timestamp.
-func (n *Node) due() (ops []op.Op, err error) {
+// due lists versions whose time has passed. Whether it has is judged again at the sweep's own timestamp.
+func (n *Node) due(now op.Timestamp) (ops []op.Op, err error) {
 	snap := n.store.Snapshot()
 	defer snap.Close()
-	now := op.FromUnixMilli(n.cfg.Clock.Wall().UnixMilli())
 	lo, hi := storage.AppendDuePrefix(nil, 0), storage.AppendDuePrefix(nil, now+1)
 	err = snap.Scan(lo, hi, false, true, func(key, _ []byte) (bool, error) {
 		_, name, err := storage.ParseDue(key)

@@ -14,6 +14,7 @@ type Limits struct {
 	PageBytes      int   // of such a page
 	HistoryItems   int   // of one KHISTORY
 	ScanPositions  int   // positions inside a slot that are remembered for SCAN cursors, on the whole node
+	LockTTLMilli   int64 // of a lease, milliseconds
 	IdemMilli      int64 // how long SEQNEXT ... IDEM remembers its answer, milliseconds
 }
 
@@ -31,6 +32,7 @@ var defaultLimits = Limits{
 	PageBytes:      8 << 20,
 	HistoryItems:   10_000,
 	ScanPositions:  1 << 16,
+	LockTTLMilli:   30 * 24 * 60 * 60 * 1000,
 	IdemMilli:      24 * 60 * 60 * 1000,
 }
 
@@ -55,6 +57,9 @@ func (l Limits) withDefaults() Limits {
 		if *f.v <= 0 {
 			*f.v = *f.d
 		}
+	}
+	if l.LockTTLMilli <= 0 {
+		l.LockTTLMilli = defaultLimits.LockTTLMilli
 	}
 	if l.IdemMilli <= 0 {
 		l.IdemMilli = defaultLimits.IdemMilli

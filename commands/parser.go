@@ -147,7 +147,13 @@ func (p *parser) expiryOption() (later func() op.Expiry, ok bool) {
 }
 
 // ttl takes the length of a lease in milliseconds.
-func (p *parser) ttl() int64 { return p.expiry(op.ExpiryIn, milli, p.next()).Milli }
+func (p *parser) ttl() int64 {
+	ttl := p.expiry(op.ExpiryIn, milli, p.next()).Milli
+	if most := p.h.limits.LockTTLMilli; ttl > most {
+		p.fail("ERR lease too long (limit " + strconv.FormatInt(most, 10) + " milliseconds)")
+	}
+	return ttl
+}
 
 // asof is a time in the past as a client gives it.
 type asof struct {

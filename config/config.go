@@ -46,7 +46,6 @@ type Config struct {
 	ValueBytesMax      int64
 	LockTTLMax         time.Duration
 	SequenceIdemWindow time.Duration
-	HistoryRetention   time.Duration
 
 	Partitions    int // how many data partitions a new cluster starts with
 	QueueOpsMax   int // per partition

@@ -124,9 +124,6 @@ func data(c *Config) []Setting {
 		{Key: "sequence-idem-window-ms", value: milliseconds(&c.SequenceIdemWindow, day, time.Minute, 365*day),
 			Help: "For how many milliseconds SEQNEXT ... IDEM gives the same key the same answer. Each key is kept on disk " +
 				"that long."},
-		{Key: "history-retention-ms", value: milliseconds(&c.HistoryRetention, day, time.Minute, 3650*day),
-			Help: "For how many milliseconds an older version of a key can still be read. Costs the disk space of every " +
-				"version written in that time."},
 	}
 }
 

@@ -184,3 +184,5 @@ func (m *Machine) note(c mvcc.Change) {
 	}
 	m.changes = append(m.changes, c)
 }
+
+func (m *Machine) countIntents(n int) { m.next.Intents += int64(n) }

@@ -23,6 +23,8 @@ type State struct {
 	To    op.Position // the zero Position: no bound
 	Last  op.Timestamp
 	Live  [spaces]int64 // names that are not deleted, by space; expired ones count until they are swept
+	// Intents is how many names have an intent: while there are any, Live may lag behind what is committed.
+	Intents int64
 }
 
 // Owns tells whether a name lies in the partition's range.
@@ -55,7 +57,7 @@ func (s *State) encode() []byte {
 	for _, n := range s.Live {
 		b = binary.AppendVarint(b, n)
 	}
-	return b
+	return binary.AppendVarint(b, s.Intents)
 }
 
 func decodeState(b []byte) (s State, err error) {
@@ -68,6 +70,7 @@ func decodeState(b []byte) (s State, err error) {
 	for i := range s.Live {
 		s.Live[i] = r.int()
 	}
+	s.Intents = r.int()
 	if r.bad || len(r.b) > 0 {
 		return s, mvcc.ErrDamaged
 	}

@@ -106,6 +106,9 @@ func (w Writer) Lay(now op.Timestamp, txn op.TxnID, home op.Name, write op.Write
 		i.Prewritten = was.Prewritten
 		w.dropChunks(write.Name, was.Prewritten, was.chunks)
 	}
+	if !cur.intent {
+		w.countIntents(1)
+	}
 	if len(write.Value) > inlineBytesMax {
 		w.putChunks(write.Name, i.Prewritten, write.Value)
 		i.chunks, i.write.Value = uint64(len(write.Value)), nil
@@ -137,6 +140,7 @@ func (w Writer) Resolve(n op.Name, txn op.TxnID, committed bool, at op.Timestamp
 		}
 	}
 	w.dropChunks(n, i.Prewritten, i.chunks)
+	w.countIntents(-1)
 	w.Batch.Delete(storage.AppendIntent(nil, n))
 	cur.intent = false
 	if committed {

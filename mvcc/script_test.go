@@ -170,7 +170,7 @@ func (p *player) read(r mvcc.Reader, command string, a *viewtest.Args) string {
 		return answer(fmt.Sprint("unchanged ", same), err)
 	case "range":
 		txn := parseTime(a.Word())
-		same, err := mvcc.UnchangedRange(r, &op.ScanSeen{Space: op.SpaceKey, Prefix: a.Bytes()}, txn)
+		same, err := mvcc.UnchangedRange(r, &op.ScanSeen{Space: op.SpaceKey, Prefix: a.Bytes()}, txn, txn)
 		return answer(fmt.Sprint("unchanged ", same), err)
 	case "scan":
 		return p.scan(mvcc.NewAt(r, parseTime(a.Word())))

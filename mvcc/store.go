@@ -25,11 +25,18 @@ type Change struct {
 type Writer struct {
 	Batch  Batch
 	Notify func(Change)         // may be nil
+	Count  func(intents int)    // told how many intents came or went; may be nil
 	Fits   func(bytes int) bool // whether so much more may be written; nil: always
 }
 
 // ErrNoRoom says that an operation would write more than its batch takes. It has written nothing.
 var ErrNoRoom = errors.New("mvcc: what the operation writes does not fit the batch")
+
+func (w Writer) countIntents(n int) {
+	if w.Count != nil {
+		w.Count(n)
+	}
+}
 
 func (w Writer) room(bytes int) error {
 	if w.Fits != nil && !w.Fits(bytes) {

@@ -140,6 +140,8 @@ func (a *adapter) Restore(io.ReadCloser) error {
 	}
 	a.last = a.group.snapshots.index()
 	if again {
+		// Until it is started again, Raft would vouch for entries that are gone.
+		a.instance.transport.sever()
 		a.group.requestRestart(a.instance)
 		return errRestarting
 	}

@@ -63,7 +63,7 @@ func Check(r mvcc.Reader, o *op.Check) (op.Result, error) {
 		}
 	}
 	for i := range o.Scans {
-		same, err := mvcc.UnchangedRange(r, &o.Scans[i], o.Txn)
+		same, err := mvcc.UnchangedRange(r, &o.Scans[i], o.Txn, o.At)
 		if err != nil {
 			return op.Result{}, err
 		}

@@ -89,6 +89,8 @@ func ended(out []op.Outcome) error {
 			return fmt.Errorf("%w: the transaction could not be prepared", cluster.ErrTryAgain)
 		case out[i].Err != nil:
 			return out[i].Err
+		case out[i].Status == op.TooLarge:
+			return fmt.Errorf("%w: what the transaction writes in one partition does not fit a log entry", errTooLarge)
 		case !out[i].Done:
 			return ErrConflict
 		}
@@ -167,14 +169,7 @@ func (p *commit) abandon() {
 
 // resolve ends all intents as the record says, then removes the record.
 func (p *commit) resolve(ctx context.Context, committed bool, at op.Timestamp) {
-	byPart := group(p.names(), p.t.c.router.Partition)
-	ops := make([]op.Op, len(byPart))
-	for i, names := range byPart {
-		ops[i] = &op.Resolve{Txn: p.t.start, Names: names, Committed: committed, At: at}
-	}
-	if ended(p.t.c.router.Do(ctx, ops)) == nil {
-		p.t.c.router.Do(ctx, []op.Op{&op.Forget{Txn: p.t.start, Home: p.home}})
-	}
+	p.t.c.resolve(ctx, p.t.start, p.home, p.names(), committed, at)
 }
 
 // resolveTimeout bounds the work after a transaction's end. What it does not come to is done by whoever meets it.

@@ -30,11 +30,13 @@ type Options struct {
 	BytesMax    int                 // written in one partition
 	Rand        func(n int64) int64 // spreads retries; nil: math/rand
 	SingleEntry bool                // transactions on one partition are one log entry
+	// Left lists transactions whose coordinators seem to be gone, for this one to end; nil: none are looked for.
+	Left func() ([]cluster.Transaction, error)
 }
 
 // DefaultOptions are what a server uses.
 func DefaultOptions() Options {
-	return Options{Deadline: 10 * time.Second, Retry: 3 * time.Second, NamesMax: 4096, BytesMax: 4 << 20, SingleEntry: true}
+	return Options{Deadline: 2 * time.Second, Retry: 3 * time.Second, NamesMax: 4096, BytesMax: 4 << 20, SingleEntry: true}
 }
 
 // Coordinator runs transactions. It is safe for concurrent use.
@@ -53,6 +55,9 @@ func New(r Router, o Options) *Coordinator {
 	}
 	c := &Coordinator{router: r, o: o}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	if o.Left != nil {
+		c.running.Go(c.finishLeft)
+	}
 	return c
 }
 
@@ -122,7 +127,10 @@ func (c *Coordinator) Atomic(ctx context.Context, ops []op.Op, watches []op.Seen
 
 func (c *Coordinator) single(ctx context.Context, ops []op.Op, watches []op.Seen) ([]op.Result, bool, error) {
 	out := c.router.Do(ctx, []op.Op{&op.Multi{Ops: ops, Watches: watches}})[0]
-	if out.Err == nil && out.Status != op.OK {
+	switch {
+	case out.Err == nil && out.Status == op.TooLarge:
+		return nil, false, fmt.Errorf("%w: what the transaction writes does not fit a log entry", errTooLarge)
+	case out.Err == nil && out.Status != op.OK:
 		return nil, false, fmt.Errorf("coord: a single-entry transaction ended with status %d", out.Status)
 	}
 	return out.Sub, out.Done && out.Err == nil, out.Err

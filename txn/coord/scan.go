@@ -12,7 +12,7 @@ import (
 
 // scan reads a page from the snapshot and puts the transaction's own writes into it.
 func (t *tx) scan(ctx context.Context, o *op.Scan) (op.Result, error) {
-	res, err := t.read(ctx, o)
+	res, err := t.readRange(ctx, o)
 	if err != nil || res.Status != op.OK {
 		return res, err
 	}
@@ -90,7 +90,7 @@ func overlay(items []op.Item, o *op.Scan, n *name) []op.Item {
 
 // count counts in the snapshot and corrects that by the transaction's own writes.
 func (t *tx) count(ctx context.Context, o *op.Count) (op.Result, error) {
-	res, err := t.read(ctx, o)
+	res, err := t.readRange(ctx, o)
 	if err != nil || res.Status != op.OK {
 		return res, err
 	}

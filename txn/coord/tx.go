@@ -2,7 +2,6 @@ package coord
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"kahuna/fsm"
@@ -15,6 +14,7 @@ import (
 type tx struct {
 	c     *Coordinator
 	start op.Timestamp // S, and the transaction's id
+	token op.Timestamp // the last one that an operation on a lock or a sequence had; 0: none
 	names map[string]*name
 	order []*name // as they were first touched
 	scans []op.ScanSeen
@@ -59,7 +59,7 @@ func (t *tx) touch(ctx context.Context, id op.Name) (*name, error) {
 		return nil, out.Err
 	}
 	if out.Status == op.Collected {
-		return nil, mvcc.ErrCollected
+		return nil, ErrConflict // a newer version has replaced one that is not kept
 	}
 	n := &name{id: id, seen: op.Seen{Name: id, TS: out.TS, Live: out.Found}, record: mvcc.Record{Rev: out.Rev}}
 	if out.Found {
@@ -109,12 +109,20 @@ func (t *tx) one(ctx context.Context, o op.Op) (op.Result, error) {
 }
 
 // now is the timestamp that an operation has: the snapshot's, save for what hands out tokens or is told apart by its time of
-// making, which gets a fresh one.
+// making, which gets a fresh one. Who reads that again has to come after it.
 func (t *tx) now(ctx context.Context, o op.Op) (op.Timestamp, error) {
-	if sp := o.Target().Space; o.ReadOnly() || sp != op.SpaceLock && sp != op.SpaceSeq {
+	sp := o.Target().Space
+	switch {
+	case sp != op.SpaceLock && sp != op.SpaceSeq:
 		return t.start, nil
+	case o.ReadOnly():
+		return max(t.start, t.token), nil
 	}
-	return t.c.router.Now(ctx, 1)
+	now, err := t.c.router.Now(ctx, 1)
+	if err == nil {
+		t.token = now
+	}
+	return now, err
 }
 
 func (t *tx) version(ctx context.Context, o *op.Version) (op.Result, error) {
@@ -135,7 +143,7 @@ func (t *tx) history(ctx context.Context, o *op.History) (op.Result, error) {
 }
 
 func (t *tx) old(ctx context.Context, o *op.Get) (op.Result, error) {
-	if _, err := t.touch(ctx, op.Key(o.Key)); err != nil && !errors.Is(err, mvcc.ErrCollected) {
+	if _, err := t.touch(ctx, op.Key(o.Key)); err != nil {
 		return op.Result{}, err
 	}
 	return t.read(ctx, o)
@@ -144,6 +152,15 @@ func (t *tx) old(ctx context.Context, o *op.Get) (op.Result, error) {
 func (t *tx) read(ctx context.Context, o op.Op) (op.Result, error) {
 	out := t.c.router.ReadAt(ctx, t.start, []op.Op{o}, true)[0]
 	return out.Result, out.Err
+}
+
+// readRange reads from many names. That a version of one of them is not kept any more says that there is a newer one.
+func (t *tx) readRange(ctx context.Context, o op.Op) (op.Result, error) {
+	res, err := t.read(ctx, o)
+	if err == nil && res.Status == op.Collected {
+		err = ErrConflict
+	}
+	return res, err
 }
 
 // view is the transaction's state as an operation sees it.

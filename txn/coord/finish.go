@@ -1,0 +1,48 @@
+package coord
+
+import (
+	"context"
+	"time"
+
+	"kahuna/cluster"
+	"kahuna/op"
+)
+
+// finishInterval is how often transactions are looked for whose coordinators died.
+const finishInterval = 5 * time.Second
+
+// finishLeft ends transactions whose coordinators died, so that nothing of them stays, until the Coordinator is closed.
+func (c *Coordinator) finishLeft() {
+	for c.pause(c.ctx, finishInterval) {
+		left, err := c.o.Left()
+		if err != nil {
+			continue // the store has failed, and says so itself
+		}
+		for _, t := range left {
+			c.finish(t)
+		}
+	}
+}
+
+// finish ends one transaction the way its record says, or as aborted when that says nothing.
+func (c *Coordinator) finish(t cluster.Transaction) {
+	ctx, cancel := context.WithTimeout(c.ctx, resolveTimeout)
+	defer cancel()
+	out := c.router.Do(ctx, []op.Op{&op.Settle{Txn: t.ID, Home: t.Home}})[0]
+	if out.Err != nil || out.Txn.Status == op.TxnPending {
+		return
+	}
+	c.resolve(ctx, t.ID, t.Home, t.State.Names, out.Txn.Status == op.TxnCommitted, out.Txn.At)
+}
+
+// resolve ends all intents of a transaction as its record says, then removes the record.
+func (c *Coordinator) resolve(ctx context.Context, id op.TxnID, home op.Name, names []op.Name, committed bool, at op.Timestamp) {
+	byPart := group(names, c.router.Partition)
+	ops := make([]op.Op, len(byPart))
+	for i, part := range byPart {
+		ops[i] = &op.Resolve{Txn: id, Names: part, Committed: committed, At: at}
+	}
+	if ended(c.router.Do(ctx, ops)) == nil {
+		c.router.Do(ctx, []op.Op{&op.Forget{Txn: id, Home: home}})
+	}
+}
