@@ -110,14 +110,6 @@ func (r *Replica) stamp(n int) (op.Timestamp, error) {
 	}
 }
 
-func (r *Replica) freshTime() (op.Timestamp, error) {
-	first, err := r.cfg.Stamper.Next(r.ctx, 1)
-	if err != nil {
-		return 0, errors.Join(ErrNoClock, err)
-	}
-	return first, nil
-}
-
 // complete waits for the entries in flight, in order, and hands out their results.
 func (r *Replica) complete() {
 	for e := range r.entries {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -45,6 +46,7 @@ type Replica struct {
 	queue   *queue
 	floor   floor
 	leases  *leases
+	leading func()        // ends what lead has started and waits for it; nil: nothing. For the group's goroutine only
 	term    atomic.Uint64 // that this replica leads in; 0: it does not, or is not ready
 	entries chan entry    // in flight, oldest first
 	ctx     context.Context
@@ -100,28 +102,70 @@ func (r *Replica) Close() error {
 	return err
 }
 
-// lead is called by the group, on a goroutine of its own, when this replica leads in a term and has applied everything before.
+// lead is called by the group when this replica leads in a term and has applied everything before. What it takes to serve may
+// have to wait for the clock's leader for as long as the term lasts, so it has a goroutine of its own.
 func (r *Replica) lead(term uint64) {
-	if r.cfg.Stamper != nil {
-		first, err := r.freshTime()
-		if err != nil {
-			return
-		}
-		if r.floor.raise(r.ctx, first) != nil {
-			return
-		}
-		if err := r.leases.lead(r.cfg.Store); err != nil {
-			r.cfg.Logger.Error().Err(err).Msg("leases could not be read; the partition is not served here")
-			return
-		}
+	if r.cfg.Stamper == nil {
+		r.serve(term)
+		return
 	}
+	ctx, cancel := context.WithCancel(r.ctx)
+	done := make(chan struct{})
+	r.leading = func() { cancel(); <-done }
+	r.start(func() {
+		defer close(done)
+		if r.prepare(ctx) {
+			r.serve(term)
+		}
+	})
+}
+
+// prepare raises the floor to a fresh timestamp and starts the leases. It is false when ctx ended before.
+func (r *Replica) prepare(ctx context.Context) bool {
+	first, err := r.cfg.Stamper.Next(ctx, 1)
+	for err != nil {
+		if !pause(ctx, clockRetry) {
+			return false
+		}
+		first, err = r.cfg.Stamper.Next(ctx, 1)
+	}
+	if r.floor.raise(ctx, first) != nil {
+		return false
+	}
+	if err := r.leases.lead(r.cfg.Store); err != nil {
+		r.cfg.Logger.Error().Err(err).Msg("leases could not be read; the partition is not served here")
+		return false
+	}
+	return ctx.Err() == nil
+}
+
+// clockRetry is after how long a new leader asks again for a timestamp.
+const clockRetry = 50 * time.Millisecond
+
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (r *Replica) serve(term uint64) {
 	if r.cfg.OnLeader != nil {
 		r.cfg.OnLeader(term)
 	}
 	r.term.Store(term)
 }
 
+// follow is called by the group when the term that lead was called for has ended, on the same goroutine.
 func (r *Replica) follow() {
+	if r.leading != nil {
+		r.leading()
+		r.leading = nil
+	}
 	r.term.Store(0)
 	r.leases.follow()
 	if r.cfg.OnFollower != nil {
