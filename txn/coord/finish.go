@@ -42,7 +42,24 @@ func (c *Coordinator) resolve(ctx context.Context, id op.TxnID, home op.Name, na
 	for i, part := range byPart {
 		ops[i] = &op.Resolve{Txn: id, Names: part, Committed: committed, At: at}
 	}
-	if ended(c.router.Do(ctx, ops)) == nil {
-		c.router.Do(ctx, []op.Op{&op.Forget{Txn: id, Home: home}})
+	for len(ops) > 0 {
+		var err error
+		if ops, err = unresolved(ops, c.router.Do(ctx, ops)); err != nil {
+			return
+		}
 	}
+	c.router.Do(ctx, []op.Op{&op.Forget{Txn: id, Home: home}})
+}
+
+// unresolved are the resolutions that were more than one log entry takes, and have to be sent again.
+func unresolved(ops []op.Op, out []op.Outcome) (left []op.Op, err error) {
+	for i := range out {
+		if out[i].Err != nil {
+			return nil, out[i].Err
+		}
+		if !out[i].Done {
+			left = append(left, ops[i])
+		}
+	}
+	return left, nil
 }
