@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"context"
 	"time"
 
+	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/storage"
 	"kahuna/txn"
@@ -23,13 +25,36 @@ const (
 	leftBatchSize = 256
 )
 
-// LeftTransactions lists records in partitions that this node leads whose coordinators seem to be gone.
-func (n *Node) LeftTransactions() (left []Transaction, err error) {
+// LeftTransactions lists transactions in partitions that this node leads whose coordinators seem to be gone: by the records they
+// left, and by intents that are so old that no record can be expected. Time is the cluster's, which never jumps: a record that
+// says aborted must outlive every prewrite that is still on its way.
+func (n *Node) LeftTransactions(ctx context.Context) (left []Transaction, err error) {
+	now, err := n.router.Now(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
 	snap := n.store.Snapshot()
 	defer snap.Close()
-	now := op.FromUnixMilli(n.cfg.Clock.Wall().UnixMilli())
+	if left, err = n.leftRecords(snap, now); err != nil {
+		return nil, err
+	}
+	for sp := op.SpaceKey; sp <= op.SpaceIdem; sp++ {
+		err = mvcc.Intents(snap, sp, func(i op.Intent) (bool, error) {
+			if now > i.Txn.Add(deadlineMax.Milliseconds()) && n.leads(i.Name) {
+				left = append(left, Transaction{ID: i.Txn, Home: copyName(i.Home), State: op.TxnState{Names: []op.Name{copyName(i.Name)}}})
+			}
+			return len(left) < leftBatchSize, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return left, nil
+}
+
+func (n *Node) leftRecords(r mvcc.Reader, now op.Timestamp) (left []Transaction, err error) {
 	lo, hi := storage.Bounds(storage.KindRecord, 0, op.Position{}, op.Position{})
-	err = snap.Scan(lo, hi, false, false, func(key, value []byte) (bool, error) {
+	err = r.Scan(lo, hi, false, false, func(key, value []byte) (bool, error) {
 		home, id, err := storage.ParseRecord(key)
 		if err != nil {
 			return false, err
@@ -42,10 +67,16 @@ func (n *Node) LeftTransactions() (left []Transaction, err error) {
 		if state.Deadline == 0 {
 			until = id.Add(deadlineMax.Milliseconds())
 		}
-		if r := n.Replica(n.router.Partition(home)); now > until && r != nil && r.Leads() {
+		if now > until && n.leads(home) {
 			left = append(left, Transaction{ID: id, Home: copyName(home), State: state})
 		}
 		return len(left) < leftBatchSize, nil
 	})
 	return left, err
+}
+
+// leads tells whether this node believes to lead a name's partition.
+func (n *Node) leads(name op.Name) bool {
+	r := n.Replica(n.router.Partition(name))
+	return r != nil && r.Leads()
 }

@@ -31,7 +31,7 @@ type Options struct {
 	Rand        func(n int64) int64 // spreads retries; nil: math/rand
 	SingleEntry bool                // transactions on one partition are one log entry
 	// Left lists transactions whose coordinators seem to be gone, for this one to end; nil: none are looked for.
-	Left func() ([]cluster.Transaction, error)
+	Left func(ctx context.Context) ([]cluster.Transaction, error)
 }
 
 // DefaultOptions are what a server uses.

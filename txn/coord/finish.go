@@ -14,9 +14,11 @@ const finishInterval = 5 * time.Second
 // finishLeft ends transactions whose coordinators died, so that nothing of them stays, until the Coordinator is closed.
 func (c *Coordinator) finishLeft() {
 	for c.pause(c.ctx, finishInterval) {
-		left, err := c.o.Left()
+		ctx, cancel := context.WithTimeout(c.ctx, resolveTimeout)
+		left, err := c.o.Left(ctx)
+		cancel()
 		if err != nil {
-			continue // the store has failed, and says so itself
+			continue // no clock, or a store that has failed and says so itself
 		}
 		for _, t := range left {
 			c.finish(t)
