@@ -12,6 +12,7 @@ type Stats struct {
 	OpsWritten uint64
 	OpsRead    uint64
 	Entries    uint64
+	Waiting    int // operations that wait for a log entry
 	LogSyncs   uint64
 	LogWritten uint64
 	LogBytes   int64
@@ -25,6 +26,7 @@ func (n *Node) Stats() Stats {
 	for _, r := range n.Replicas() {
 		written, read, entries := r.Stats()
 		s.OpsWritten, s.OpsRead, s.Entries = s.OpsWritten+written, s.OpsRead+read, s.Entries+entries
+		s.Waiting += r.Waiting()
 		if r.ID() != fsm.Meta {
 			s.Replicas++
 			if r.Leads() {

@@ -186,6 +186,9 @@ func (r *Replica) Group() *raftgroup.Group { return r.group }
 // reason to answer a read.
 func (r *Replica) Leads() bool { return r.term.Load() != 0 }
 
+// Waiting is how many operations wait for a log entry.
+func (r *Replica) Waiting() int { return r.queue.waiting() }
+
 // Stats are how many operations were written and read here, and in how many log entries.
 func (r *Replica) Stats() (written, read, entries uint64) {
 	return r.stats.ops.Load(), r.stats.reads.Load(), r.stats.entries.Load()
