@@ -90,7 +90,7 @@ func TestMultiWatches(t *testing.T) {
 func TestTokensInMulti(t *testing.T) {
 	r := newReplica(t, op.Position{}, op.Position{})
 	lock := func(name, owner string) *op.LockAcquire {
-		return &op.LockAcquire{Name: []byte(name), Owner: []byte(owner), TTLMilli: 1000, Shared: true, Permits: 9}
+		return &op.LockAcquire{Name: []byte(name), Owner: []byte(owner), TTLMilli: 1000, Permits: 9}
 	}
 	last := r.one(lock("l", "o0")).Int
 	for range 3 {
