@@ -1,0 +1,139 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"kahuna/fsm"
+	"kahuna/mvcc"
+	"kahuna/op"
+	"kahuna/partition"
+	"kahuna/storage"
+	"kahuna/txn"
+)
+
+// Inspection is what a look at the whole store found. Wrong tells what contradicts itself: it is empty, always.
+type Inspection struct {
+	Intents   int
+	Pending   int // records of transactions, by what they say
+	Committed int
+	Aborted   int
+	Due       int // places in the list of due times
+	Wrong     []string
+}
+
+// Inspect goes through the whole store while nothing is written, for tests and for support.
+func (n *Node) Inspect() (Inspection, error) {
+	snap := n.store.Snapshot()
+	defer snap.Close()
+	i := inspector{snap: snap, due: map[string]bool{}}
+	err := errors.Join(i.records(), i.current(), i.intents(), i.dueTimes(), i.counts(n.Replicas()))
+	return i.found, err
+}
+
+type inspector struct {
+	snap    *storage.Snapshot
+	found   Inspection
+	blocked int             // names whose current record says that they have an intent
+	due     map[string]bool // what the list of due times should have
+}
+
+func (i *inspector) wrong(format string, args ...any) {
+	i.found.Wrong = append(i.found.Wrong, fmt.Sprintf(format, args...))
+}
+
+func (i *inspector) all(k storage.Kind, fn func(key, value []byte) error) error {
+	lo := []byte{byte(k)}
+	return i.snap.Scan(lo, storage.PrefixEnd(nil, lo), false, false, func(key, value []byte) (bool, error) {
+		err := fn(key, value)
+		return err == nil, err
+	})
+}
+
+func (i *inspector) records() error {
+	return i.all(storage.KindRecord, func(_, value []byte) error {
+		state, err := txn.Decode(bytes.Clone(value))
+		switch state.Status {
+		case op.TxnPending:
+			i.found.Pending++
+		case op.TxnCommitted:
+			i.found.Committed++
+		case op.TxnAborted:
+			i.found.Aborted++
+		}
+		return err
+	})
+}
+
+// current looks at all current records: who is blocked, and what is due.
+func (i *inspector) current() error {
+	return i.all(storage.KindCurrent, func(key, value []byte) error {
+		name, err := storage.ParseCurrent(key)
+		if err != nil {
+			return err
+		}
+		var intent *mvcc.IntentError
+		if _, _, err = mvcc.NewAt(i.snap, op.MaxTimestamp).Get(name); errors.As(err, &intent) {
+			i.blocked++
+		} else if err != nil {
+			return fmt.Errorf("%q: %w", name.Key, err)
+		}
+		at, _, err := mvcc.DueOf(key, value)
+		if at > 0 {
+			i.due[string(storage.AppendDue(nil, at, name))] = true
+		}
+		return err
+	})
+}
+
+func (i *inspector) intents() error {
+	err := i.all(storage.KindIntent, func(key, _ []byte) error {
+		i.found.Intents++
+		_, err := storage.ParseIntent(key)
+		return err
+	})
+	if i.found.Intents != i.blocked {
+		i.wrong("%d intents, and %d current records that say they have one", i.found.Intents, i.blocked)
+	}
+	return err
+}
+
+func (i *inspector) dueTimes() error {
+	err := i.all(storage.KindDue, func(key, _ []byte) error {
+		i.found.Due++
+		if !i.due[string(key)] {
+			i.wrong("%x is in the list of due times and no record says so", key)
+		}
+		delete(i.due, string(key))
+		return nil
+	})
+	for key := range i.due {
+		i.wrong("%x is not in the list of due times", key)
+	}
+	return err
+}
+
+// counts compares the partitions' counts of live names with the names that are there. The counts are those of now: nothing may be
+// written meanwhile.
+func (i *inspector) counts(replicas []*partition.Replica) error {
+	intents := int64(0)
+	for _, r := range replicas {
+		s := r.Machine().State()
+		intents += s.Intents
+		for _, sp := range []op.Space{op.SpaceKey, op.SpaceLock, op.SpaceSeq, op.SpaceIdem} {
+			var there int64
+			err := mvcc.ScanCurrent(i.snap, sp, s.From, s.To, func(op.Name, mvcc.Record) error { there++; return nil })
+			if err != nil {
+				return err
+			}
+			if r.ID() != fsm.Meta && there != s.Live[sp] {
+				i.wrong("partition %d has %d live names in space %d and counts %d", r.ID(), there, sp, s.Live[sp])
+			}
+		}
+	}
+	if intents != int64(i.found.Intents) {
+		i.wrong("%d intents, and the partitions count %d", i.found.Intents, intents)
+	}
+	return nil
+}
