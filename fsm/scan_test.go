@@ -52,13 +52,13 @@ func (n *names) name() []byte {
 	case 0:
 		return []byte("{t}" + tail)
 	case 1:
-		return []byte("user:" + tail)
+		return fmt.Appendf(nil, "user:%d", n.r.IntN(20))
 	case 2:
 		return []byte("user:{t}" + tail)
 	case 3:
-		return []byte{byte(n.r.IntN(3)), byte(n.r.IntN(256))}
+		return []byte{byte(n.r.IntN(3)), byte(n.r.IntN(10))}
 	}
-	return []byte(tail)
+	return fmt.Appendf(nil, "{%d}%s", n.r.IntN(20), tail)
 }
 
 // write is about a name that the partition owns.
@@ -90,10 +90,10 @@ func (n *names) scan() *op.Scan {
 	o := &op.Scan{Space: op.SpaceKey, From: n.from, To: n.to, Limit: uint32(n.r.IntN(20)), ByName: n.r.IntN(2) == 0, Values: n.r.IntN(2) == 0}
 	pick := func(list ...string) []byte { return []byte(list[n.r.IntN(len(list))]) }
 	if n.r.IntN(2) == 0 {
-		o.Prefix = pick("user:", "{t}", "u", "2", "zzz", "user:{t}1")
+		o.Prefix = pick("user:", "{t}", "u", "{2}", "zzz", "user:{t}1")
 	}
 	if n.r.IntN(3) == 0 {
-		o.Match = pick("*1*", "*", "user:?", "[12]*", "no*")
+		o.Match = pick("*1*", "*", "user:?", "{[12]}*", "no*")
 	}
 	if n.r.IntN(3) == 0 {
 		o.MaxBytes = 1 + uint32(n.r.IntN(200))
@@ -174,9 +174,9 @@ func (n *names) pages(t *testing.T, o op.Scan, want int) (all []string) {
 // Random scans of random names: the pages together are the list that plain sorting and filtering gives.
 func TestScansAgainstList(t *testing.T) {
 	found, several := 0, 0
-	for seed := range uint64(4) {
+	for seed := range uint64(3) {
 		n := newNames(t, seed)
-		for range 150 {
+		for range 50 {
 			o := n.scan()
 			want := n.expected(o)
 			got := n.pages(t, *o, len(want))
@@ -194,7 +194,7 @@ func TestScansAgainstList(t *testing.T) {
 			t.Errorf("%d locks", c.Int)
 		}
 	}
-	if found < 1000 || several < 50 {
+	if found < 1000 || several < 30 {
 		t.Errorf("%d names found, %d scans of several pages: too few to say anything", found, several)
 	}
 }
