@@ -17,35 +17,35 @@ import (
 	"kahuna/tests/e2e/wire"
 )
 
-// TestFullDisk fills the disk of a data directory, by the server's own writes and by a file of somebody else at once. Writes
-// answer TRYAGAIN and change nothing, reads go on, and when there is room again, so do writes.
+// diskReserve is the --disk-reserve-bytes of these tests, and diskBytes the size of their disks.
+const (
+	diskReserve = 48 << 20
+	diskBytes   = 160 << 20
+)
+
+// TestFullDisk fills the disk of a data directory below the reserve, by the server's own writes and by another program at
+// once. Writes answer TRYAGAIN and change nothing, reads go on, and when there is room again, so do writes.
 func TestFullDisk(t *testing.T) {
-	const reserve = 48 << 20
-	t.Run("filled by writes", func(t *testing.T) {
-		fullDisk(t, 160<<20, reserve, func(t *testing.T, s *rig.Server, dir string) (undo func()) {
-			fillUp(t, dir, reserve+24<<20) // the rest is left to the server
+	t.Run("by its own writes", func(t *testing.T) {
+		fullDisk(t, func(t *testing.T, s *rig.Server, dir string) {
+			fillUp(t, dir, diskReserve+24<<20)
 			writeUntilRefused(t, s)
-			return func() { os.Remove(ballast(dir)) }
 		})
 	})
-	t.Run("filled by another program at once", func(t *testing.T) {
-		fullDisk(t, 160<<20, reserve, func(t *testing.T, s *rig.Server, dir string) (undo func()) {
-			fillUp(t, dir, 0)
-			writeUntilRefused(t, s)
-			return func() { os.Remove(ballast(dir)) }
-		})
+	t.Run("by another program", func(t *testing.T) {
+		fullDisk(t, func(t *testing.T, _ *rig.Server, dir string) { fillUp(t, dir, diskReserve/2) })
 	})
 }
 
-func fullDisk(t *testing.T, size, reserve int64, fill func(t *testing.T, s *rig.Server, dir string) (undo func())) {
+func fullDisk(t *testing.T, fill func(t *testing.T, s *rig.Server, dir string)) {
 	_, seed := dice(t)
-	d := disk(t, size)
-	s := start(t, rig.Options{Dir: filepath.Join(d.Mount, "data"), Args: append([]string{"--disk-reserve-bytes", fmt.Sprint(reserve)}, small...)})
+	d, o := smallDisk(t)
+	s := start(t, o)
 	w := load.New("", 8, seed)
 	k := work(w, s.Listen)
 	k.until(t, 200)
-	undo := fill(t, s, d.Mount)
 	before := w.Counts()
+	fill(t, s, d.Mount)
 	awaitRefusals(t, k, 100)
 	k.rest()
 	during := w.Counts().Sub(before)
@@ -55,17 +55,63 @@ func fullDisk(t *testing.T, size, reserve int64, fill func(t *testing.T, s *rig.
 	if text := r.Err(); !strings.HasPrefix(text, "TRYAGAIN ") || !strings.Contains(text, "disk") {
 		t.Errorf("while the disk is full SET answers %s", r)
 	}
-	undo()
+	makeRoom(t, d.Mount)
 	awaitWrites(t, c)
 	k = work(w, s.Listen)
 	k.until(t, 200)
 	k.rest()
 	check(t, w, s, load.Depth{Resolve: true, All: true}, "with room again")
 	s.Kill()
-	s = start(t, rig.Options{Dir: filepath.Join(d.Mount, "data"), Args: append([]string{"--disk-reserve-bytes", "0"}, small...)})
+	s = start(t, o)
 	check(t, w, s, load.Depth{Resolve: true, All: true}, "after a restart")
 	stop(t, s)
 	t.Logf("while full: %v; at all: %v; refused by: %s", during, w.Counts(), w.Refusals())
+}
+
+// smallDisk makes a disk and says how a server works on it.
+func smallDisk(t *testing.T) (*rig.Disk, rig.Options) {
+	d := disk(t, diskBytes)
+	return d, rig.Options{Dir: filepath.Join(d.Mount, "data"),
+		Args: append([]string{"--disk-reserve-bytes", fmt.Sprint(diskReserve)}, small...)}
+}
+
+// TestDiskFilledToTheLastByte leaves a server at work no byte at all, at once: faster than it looks. It may end, but with
+// room again everything that was acknowledged is there.
+func TestDiskFilledToTheLastByte(t *testing.T) {
+	_, seed := dice(t)
+	d, o := smallDisk(t)
+	s := start(t, o)
+	w := load.New("", 8, seed)
+	k := work(w, s.Listen)
+	k.until(t, 300)
+	w.End()
+	fillUp(t, d.Mount, 0)
+	<-k.done
+	select {
+	case <-s.Ended():
+		e := &rig.ExitError{Code: s.ExitCode(), Log: s.Log()}
+		t.Logf("the server ended with exit code %d: %q", e.Code, e.Message())
+	case <-time.After(2 * time.Second):
+		check(t, w, s, load.Depth{All: true}, "while the disk is full")
+		t.Log("the server goes on")
+		s.Kill()
+	}
+	hold(t, w, "under load")
+	makeRoom(t, d.Mount)
+	s = start(t, o)
+	check(t, w, s, load.Depth{Resolve: true, All: true}, "with room again")
+	k = work(w, s.Listen)
+	k.until(t, 100)
+	k.rest()
+	stop(t, s)
+	t.Logf("%v", w.Counts())
+}
+
+func makeRoom(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Remove(ballast(dir)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // ballast is the file that fills the disk.
@@ -109,7 +155,11 @@ func writeUntilRefused(t *testing.T, s *rig.Server) {
 	c := connect(t, s.Listen)
 	value := strings.Repeat("v", 256<<10)
 	for i := range 4000 {
-		r := do(t, c, "SET", fmt.Sprint("fill", i), value)
+		r, err := c.Do("SET", fmt.Sprint("fill", i), value)
+		if err != nil {
+			s.Wait()
+			t.Fatalf("SET: %v; the server's log:\n%s", err, tail(s.Log()))
+		}
 		if text := r.Err(); text != "" {
 			if !strings.HasPrefix(text, "TRYAGAIN ") {
 				t.Errorf("SET answers %s", r)

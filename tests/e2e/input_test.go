@@ -19,7 +19,7 @@ const memoryKiBMax = 700 << 10
 // memory; the server and its data are as before.
 func TestBadInput(t *testing.T) {
 	r, _ := dice(t)
-	s := start(t, rig.Options{Dir: t.TempDir(), Args: small})
+	s := start(t, rig.Options{Dir: t.TempDir()})
 	c := connect(t, s.Listen)
 	expect(t, c, `+"OK"`, "SET", "witness", "here")
 	t.Run("frames", func(t *testing.T) { badFrames(t, s) })
@@ -175,7 +175,8 @@ func badArguments(t *testing.T, s *rig.Server) {
 		{"UNLOCK l", "ERR wrong number of arguments for 'unlock' command"},
 		{"SEQNEXT q COUNT 0", "ERR"},
 		{"SEQNEXT q COUNT -1", "ERR"},
-		{"SEQNEXT q COUNT 9223372036854775807 IDEM", "ERR syntax error"},
+		{"SEQNEXT q COUNT 9223372036854775808", "ERR value is not an integer or out of range"},
+		{"SEQNEXT q IDEM", "ERR syntax error"},
 		{"SEQCREATE q STEP 0", "ERR STEP must not be 0"},
 		{"TIMESTAMP COUNT 4097", "ERR value is out of range, must be between 1 and 4096"},
 		{"KGET k REV x", "ERR value is not an integer or out of range"},
@@ -218,8 +219,8 @@ func randomBytes(t *testing.T, r *rand.Rand, s *rig.Server) {
 // unanswered are commands that change how or whether their connection answers.
 var unanswered = []string{"quit", "monitor", "subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe"}
 
-// everyCommand calls each command there is with several numbers of arguments, most of them wrong: each call gets exactly one
-// reply.
+// everyCommand calls each command there is in both versions of the protocol with several numbers of arguments, most of them
+// wrong: each call gets exactly one reply.
 func everyCommand(t *testing.T, r *rand.Rand, s *rig.Server) {
 	c := connect(t, s.Listen)
 	list := do(t, c, "COMMAND", "LIST")
@@ -255,10 +256,11 @@ func oneReply(t *testing.T, r *rand.Rand, c *wire.Conn, command string, n int, w
 		return
 	}
 	token := fmt.Sprint("echo", r.Uint64())
-	if err := c.Send(args, []string{"RESET"}, []string{"ECHO", token}); err != nil {
+	hello := []string{"HELLO", []string{"2", "3"}[r.IntN(2)]}
+	if err := c.Send(hello, args, []string{"RESET"}, []string{"ECHO", token}); err != nil {
 		t.Fatalf("%q: %v", args, err)
 	}
-	for i, want := range []string{"", `+"RESET"`, fmt.Sprintf("$%q", token)} {
+	for i, want := range []string{"", "", `+"RESET"`, fmt.Sprintf("$%q", token)} {
 		got, err := c.Receive()
 		if err != nil {
 			t.Fatalf("%q: reply %d: %v", args, i, err)

@@ -53,7 +53,7 @@ func killOften(t *testing.T, r *rand.Rand, seed uint64, kills int, args []string
 func killUnderLoad(t *testing.T, r *rand.Rand, w *load.World, s *rig.Server, did *killed) {
 	before := w.Counts()
 	k := work(w, s.Listen)
-	k.until(t, int64(20+r.IntN(700)))
+	k.until(t, int64(20+r.IntN(1500)))
 	<-time.After(time.Duration(r.IntN(20_000)) * time.Microsecond) // any moment, not just behind an acknowledgement
 	w.End()
 	s.Kill()

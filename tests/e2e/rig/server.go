@@ -64,7 +64,7 @@ func (e *ExitError) Message() string {
 
 // Panicked tells whether the process died of a panic or a signal of its own making, rather than by an error.
 func (e *ExitError) Panicked() bool {
-	return strings.Contains(e.Log, "\ngoroutine ") || strings.Contains(e.Log, "fatal error: ") || strings.Contains(e.Log, "panic: ")
+	return strings.Contains("\n"+e.Log, "\npanic: ") || strings.Contains("\n"+e.Log, "\nfatal error: ")
 }
 
 // ErrNotReady says that a server runs, but never became ready.
