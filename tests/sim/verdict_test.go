@@ -20,8 +20,12 @@ type final struct {
 	seqs     map[string]int64
 }
 
-// recoverMax is how long a healed cluster may take until it answers, and until replicas are the same.
+// recoverMax is how long a healed cluster may take until it answers.
 const recoverMax = 20 * time.Second
+
+// catchUpMax is how long a replica may take until it has what the others have: the stream of a snapshot that was lost on its way is
+// given up after half a minute, and may be lost again by the same fault.
+const catchUpMax = 90 * time.Second
 
 // leaseMax is the longest lease that clients ask for; after a change of leader it begins anew.
 const leaseMax = 4 * time.Second
@@ -56,7 +60,7 @@ func (w *world) finish() (f final, err error) {
 			f.seqs[string(name)] = res.Seq.Last
 		}
 	}
-	return f, w.settle(recoverMax)
+	return f, w.settle(catchUpMax)
 }
 
 // expired sees that no lock is held for ever by owners that are gone.

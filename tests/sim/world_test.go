@@ -101,10 +101,10 @@ func (w *world) failure() error {
 	return errors.Join(w.errors...)
 }
 
-// heal ends all faults but those of instances.
+// heal ends all faults but those of instances. A network is never quite without delays and duplicates.
 func (w *world) heal() {
 	w.net.Heal()
-	w.net.SetFaults(simnet.Faults{DelayMax: time.Millisecond})
+	w.net.SetFaults(simnet.Faults{DelayMax: time.Millisecond, Duplicate: 0.01})
 	w.stamper.slow.Store(false)
 	w.stamper.down.Store(false)
 	w.diskDelayMax.Store(int64(time.Millisecond))
