@@ -164,7 +164,7 @@ var (
 	registers = spread("r", 4)
 	counters  = spread("c", 2)
 	sequences = spread("s", 2)
-	locks     = spread("l", 2)
+	locks     = spread("l", 4)
 )
 
 // spread makes names that lie on the two partitions in turn.

@@ -50,6 +50,8 @@ var faults = []fault{
 	{"slow disks", func(n *nemesis) func() { n.w.diskDelayMax.Store(int64(30 * time.Millisecond)); return n.w.heal }},
 	{"slow global clock", func(n *nemesis) func() { n.w.stamper.slow.Store(true); return n.w.heal }},
 	{"no global clock", func(n *nemesis) func() { n.w.stamper.down.Store(true); return n.w.heal }},
+	{"new leader without global clock", (*nemesis).leadWithoutClock},
+	{"snapshot streams cut", (*nemesis).cutStreams},
 }
 
 // run goes through all faults in a random order, some two at a time, with time to recover in between, until the time is up and each
@@ -70,7 +72,11 @@ func (n *nemesis) run(duration time.Duration) {
 				end()
 			}
 			n.w.heal()
-			n.sleep(500, 1000)
+			if err := n.w.recovers(); err != nil {
+				n.w.fail(fmt.Errorf("after %q: %w", faults[plan[k]].name, err))
+				return
+			}
+			n.sleep(300, 800)
 		}
 	}
 }
@@ -241,4 +247,18 @@ func (n *nemesis) jump() func() {
 	}
 	n.w.tally.add("jumps", len(n.w.nodes))
 	return n.w.heal
+}
+
+// leadWithoutClock makes a leader lose its place while nobody can get timestamps.
+func (n *nemesis) leadWithoutClock() func() {
+	n.w.stamper.down.Store(true)
+	n.w.net.Isolate(n.leader().id)
+	return n.w.heal
+}
+
+// cutStreams leaves a node behind, and then breaks the snapshots that are sent to it.
+func (n *nemesis) cutStreams() func() {
+	n.leaveBehind()
+	n.w.heal()
+	return n.chance(simnet.Faults{StreamCut: 1})
 }

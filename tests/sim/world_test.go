@@ -144,6 +144,20 @@ func (w *world) ask(limit time.Duration, o op.Op) (res op.Result, err error) {
 	return res, errors.Join(waited, err)
 }
 
+// recovers sees that each partition answers again, now that it is healed.
+func (w *world) recovers() error {
+	for id := range ranges {
+		for _, key := range registers {
+			if partitionOf(key) == id {
+				if _, err := w.ask(recoverMax, &op.Get{Key: key}); err != nil {
+					return fmt.Errorf("partition %d: %w", id, err)
+				}
+			}
+		}
+	}
+	return w.failure()
+}
+
 var errDown = errors.New("sim: the node is down")
 
 // callTimeout is how long a client waits.
