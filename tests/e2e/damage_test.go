@@ -28,7 +28,7 @@ const (
 // judge starts a server on a copy that may be damaged, and holds what it serves against the world. fixed: what it serves teaches
 // the world nothing.
 func judge(w *load.World, dir string, fixed bool) (verdict, string) {
-	s, err := rig.Start(rig.Options{Binary: program, Dir: dir, Args: small, Timeout: 20 * time.Second})
+	s, err := rig.Start(rig.Options{Binary: program, Dir: dir, Args: small, Timeout: 10 * time.Second})
 	if err != nil {
 		return judgeEnd(err)
 	}

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +56,9 @@ func TestPowerCut(t *testing.T) {
 	s := start(t, o)
 	check(t, w, s, load.Depth{Resolve: true, All: true}, "at the end")
 	stop(t, s)
+	if b, err := os.ReadFile(filepath.Join(o.Dir, "store", "CHECKPOINT")); err != nil || !strings.Contains(string(b), o.BootID) {
+		t.Errorf("the server did not see the boot id %s: %q, %v", o.BootID, b, err)
+	}
 	t.Logf("%d power cuts; %v; %d journal keys; refused by: %s", cuts, w.Counts(), w.Keys(), w.Refusals())
 	if ackless > 0 || w.Counts().Unknown == 0 {
 		t.Errorf("vacuous: %d cuts without an acknowledgement, %d unknown ends", ackless, w.Counts().Unknown)
@@ -66,6 +71,8 @@ func cut(t *testing.T, r *rand.Rand, w *load.World, s *rig.Server, d *rig.Disk) 
 	k := work(w, s.Listen)
 	k.until(t, int64(200+r.IntN(2500)))
 	<-time.After(time.Duration(r.IntN(20_000)) * time.Microsecond)
+	unsynced := filepath.Join(d.Mount, "unsynced")
+	writeFile(t, unsynced, "this was never synced")
 	w.Freeze()
 	if err := d.Cut(); err != nil {
 		t.Fatal(err)
@@ -75,6 +82,9 @@ func cut(t *testing.T, r *rand.Rand, w *load.World, s *rig.Server, d *rig.Disk) 
 	hold(t, w, "under load")
 	if err := d.Restore(); err != nil {
 		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(unsynced); err == nil && len(b) > 0 {
+		t.Error("the cut had no effect: what was never synced is there")
 	}
 	return w.Counts().Sub(before).Acked
 }
