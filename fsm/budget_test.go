@@ -58,7 +58,7 @@ func TestSmallEntriesWithLargeWrites(t *testing.T) {
 	}
 	// The largest value fits after a batch that is as full as it gets before the last entry.
 	var entries []LogEntry
-	for i := range 80 {
+	for i := range 200 {
 		entries = append(entries, r.entry(Unit{&op.Set{Key: fmt.Appendf(nil, "f%d", i), Value: big[:7000]}}))
 	}
 	for i := range 3 {

@@ -161,6 +161,9 @@ func recount(t *testing.T, r *replica) string {
 			return fmt.Sprintf("space %d: %d live by the counter, %d counted", sp, got, n)
 		}
 	}
+	if got, n := r.State().Intents, len(storetest.Pairs(t, r.store, storage.KindIntent)); got != int64(n) {
+		return fmt.Sprintf("%d intents by the counter, %d counted", got, n)
+	}
 	var want, got []string
 	for _, p := range storetest.Pairs(t, r.store, storage.KindCurrent) {
 		due, n, err := mvcc.DueOf(p.Key, p.Value)

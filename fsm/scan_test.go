@@ -104,10 +104,27 @@ func (n *names) scan() *op.Scan {
 	if o.ByName && n.r.IntN(2) == 0 {
 		o.End = n.name()
 	}
-	if n.r.IntN(4) == 0 { // not all of the partition
+	switch n.r.IntN(6) { // not all of the partition
+	case 0:
 		o.From = op.Position{Slot: max(n.from.Slot+1, uint16(n.r.IntN(op.Slots-10)))}
+	case 1, 2:
+		o.From = n.place()
+	case 3:
+		if to := n.place(); Compare(to, o.From) > 0 {
+			o.To = to
+		}
 	}
 	return o
+}
+
+// place is a position within the partition, in the middle of a slot.
+func (n *names) place() op.Position {
+	s := n.State()
+	for {
+		if k := n.name(); s.Owns(k) {
+			return op.Position{Slot: op.Slot(k), Name: k}
+		}
+	}
 }
 
 // expected are the names that a scan has to give in all its pages together, in order.

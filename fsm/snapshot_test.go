@@ -226,6 +226,42 @@ func guard(t testing.TB, s *storage.Store) func(t testing.TB, n int) {
 	}
 }
 
+// streamOf is a stream with the partition's state and right checksums around a body.
+func (r *replica) streamOf(body []byte) []byte {
+	state := r.State()
+	b := state.encode()
+	b = append(binary.AppendUvarint([]byte(snapshotMagic), uint64(len(b))), b...)
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	b = append(b, body...)
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+// What a partition may not have in its snapshot is refused though the checksums are right, and does not get into the store.
+func TestRestoreOfForeignKeys(t *testing.T) {
+	r := newReplica(t, op.Position{Slot: 100}, loadEnd)
+	foreign := guard(t, r.store)
+	field := func(b []byte) []byte { return append(binary.AppendUvarint(nil, uint64(len(b))), b...) }
+	body := func(key []byte, size int) []byte { return append(append(field(key), field(big[:size])...), 0) }
+	below := op.Position{Slot: 99, Name: []byte("k")}
+	lo, _ := storage.Bounds(storage.KindHistory, op.SpaceLock, below, op.Position{})
+	own, _ := storage.Bounds(storage.KindHistory, op.SpaceKey, op.Position{Slot: 100, Name: []byte("k")}, op.Position{})
+	for name, b := range map[string][]byte{
+		"partition": body(storage.AppendPartition(nil, 1, whatState), 1), "meta": body(storage.AppendMeta(nil, 1), 1),
+		"format": body([]byte{byte(storage.KindFormat)}, 1), "below": body(lo, 1), "due": body(storage.AppendDue(nil, 1, op.Key(nil)), 1),
+		"beyond": body(storage.AppendHistory(nil, op.Key([]byte("a")), 1), 1), "long key": body(append(own, big[:66000]...), 1),
+		"long value": body(own, 2<<20), "no value": field(own), "nothing": nil, "record": body(storage.AppendCurrent(nil, op.Key([]byte("b"))), 3),
+		"space": body([]byte{byte(storage.KindHistory), 99, 0, 200, 'k'}, 1),
+	} {
+		if err := r.Restore(bytes.NewReader(r.streamOf(b)), 0); !errors.Is(err, ErrSnapshot) {
+			t.Errorf("%s: %v", name, err)
+		}
+		foreign(t, 0)
+	}
+	if err := r.Restore(bytes.NewReader(r.streamOf(body(own, 1))), 0); err != nil {
+		t.Errorf("an own key: %v", err)
+	}
+}
+
 // FuzzRestore gives a machine streams whose checksums are right and whose contents are not: nobody is to write outside of the
 // range, and nothing may panic.
 func FuzzRestore(f *testing.F) {
@@ -235,17 +271,8 @@ func FuzzRestore(f *testing.F) {
 	f.Add([]byte{})
 	r := newReplica(f, op.Position{}, loadEnd)
 	foreign := guard(f, r.store)
-	head := func() []byte {
-		b := []byte(snapshotMagic)
-		s := r.State()
-		state := s.encode()
-		b = append(binary.AppendUvarint(b, uint64(len(state))), state...)
-		return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-	}()
 	f.Fuzz(func(t *testing.T, body []byte) {
-		b := append(bytes.Clone(head), body...)
-		b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
-		if err := r.Restore(bytes.NewReader(b), 0); err != nil && !errors.Is(err, ErrSnapshot) {
+		if err := r.Restore(bytes.NewReader(r.streamOf(body)), 0); err != nil && !errors.Is(err, ErrSnapshot) {
 			t.Fatal(err)
 		}
 		foreign(t, len(body))

@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 //	step                                    the next command of the line has a timestamp of its own
 //	read NAME TIME|latest                   versions NAME TIME|latest     scan TIME|latest
 //	lay TXN NAME VALUE|deleted [until TIME] resolve TXN NAME TIME|aborted
-//	unchanged TXN NAME TIME                 range TXN PREFIX
+//	unchanged TXN NAME TIME                 range TXN PREFIX COMMIT-TIME
 type player struct {
 	t     *testing.T
 	store *storage.Store
@@ -169,8 +169,8 @@ func (p *player) read(r mvcc.Reader, command string, a *viewtest.Args) string {
 		same, err := mvcc.Unchanged(r, op.Seen{Name: n, TS: parseTime(a.Word())}, txn)
 		return answer(fmt.Sprint("unchanged ", same), err)
 	case "range":
-		txn := parseTime(a.Word())
-		same, err := mvcc.UnchangedRange(r, &op.ScanSeen{Space: op.SpaceKey, Prefix: a.Bytes()}, txn, txn)
+		txn, s := parseTime(a.Word()), op.ScanSeen{Space: op.SpaceKey, Prefix: a.Bytes()}
+		same, err := mvcc.UnchangedRange(r, &s, txn, parseTime(a.Word()))
 		return answer(fmt.Sprint("unchanged ", same), err)
 	case "scan":
 		return p.scan(mvcc.NewAt(r, parseTime(a.Word())))

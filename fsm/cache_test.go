@@ -1,0 +1,66 @@
+package fsm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"kahuna/op"
+	"kahuna/storage"
+)
+
+// The cache holds no more than it may, and what it has is what was put last, through all changes of its generations.
+func TestCacheIsBoundedAndRight(t *testing.T) {
+	c := newRecordCache()
+	r := rand.New(rand.NewPCG(1, 2))
+	last := map[string]uint64{}
+	hits := 0
+	for i := range uint64(40_000) {
+		key := storage.AppendCurrent(nil, op.Key(binary.BigEndian.AppendUint32(nil, r.Uint32N(12_000))))
+		if got, ok := c.get(key); ok {
+			hits++
+			if binary.BigEndian.Uint64(got.value) != last[string(key)] {
+				t.Fatalf("step %d: %d, want %d", i, binary.BigEndian.Uint64(got.value), last[string(key)])
+			}
+		}
+		if r.IntN(2) == 0 {
+			last[string(key)] = i
+			c.put(key, cached{append(binary.BigEndian.AppendUint64(nil, i), make([]byte, 1000)...), true})
+		}
+		if i%1000 == 0 && held(&c) > cacheBytes {
+			t.Fatalf("step %d: %d bytes", i, held(&c))
+		}
+	}
+	if hits < 1000 || c.old == nil {
+		t.Errorf("%d hits", hits)
+	}
+}
+
+func held(c *recordCache) (n int) {
+	for _, m := range []map[string]cached{c.young, c.old} {
+		for k, v := range m {
+			n += len(k) + len(v.value)
+		}
+	}
+	return n
+}
+
+// A name that a snapshot has brought, or taken away, is not answered from what was known before.
+func TestRestoreDropsTheCache(t *testing.T) {
+	a, b := newReplica(t, op.Position{}, loadEnd), newReplica(t, op.Position{}, loadEnd)
+	b.do(Unit{set("b", "1"), get("c"), set("bar", "9")})
+	for range 3 {
+		a.do(Unit{set("b", "5"), set("c", "7")})
+	}
+	if err := b.Restore(bytes.NewReader(a.snapshot()), a.Applied()); err != nil {
+		t.Fatal(err)
+	}
+	b.index, b.now = a.index, a.now
+	incr := func(k string) *op.Incr { return &op.Incr{Key: []byte(k), Delta: 1} }
+	for i, want := range []int64{6, 8, 1} {
+		if got := b.one(incr([]string{"b", "c", "bar"}[i])); got.Int != want {
+			t.Errorf("number %d is %d, want %d", i, got.Int, want)
+		}
+	}
+}
