@@ -16,7 +16,7 @@ type diskGuard struct {
 }
 
 // diskInterval is how often the free space is looked at; the reserve has to last for what is written in between.
-const diskInterval = 250 * time.Millisecond
+const diskInterval = 100 * time.Millisecond
 
 // check tells why writes are refused; nil when they are not.
 func (g *diskGuard) check() error {
@@ -36,7 +36,7 @@ func (g *diskGuard) look() {
 	g.low.Store(left < g.reserve)
 }
 
-// watchDisk looks at the free space until the node stops.
+// watchDisk looks at the free space, and keeps what the store writes next reserved, until the node stops.
 func (n *Node) watchDisk() {
 	if n.disk.free == nil {
 		return
@@ -44,6 +44,9 @@ func (n *Node) watchDisk() {
 	was := false
 	for ok := true; ok; ok = pause(n.ctx, diskInterval) {
 		n.disk.look()
+		if err := n.store.Reserve(); err != nil {
+			n.cfg.Logger.Debug().Err(err).Msg("no disk space could be reserved for the store")
+		}
 		if low := n.disk.low.Load(); low != was {
 			was = low
 			n.cfg.Logger.Warn().Bool("refusing", low).Uint64("free_bytes", n.disk.left.Load()).

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,11 @@ import (
 type identity struct {
 	Format int    `json:"format"`
 	Node   string `json:"node"` // 40 hexadecimal digits
+	Sum    uint32 `json:"sum"`  // CRC-32C of format and node: another id is another node, which leads none of the groups here
+}
+
+func (id *identity) sum() uint32 {
+	return crc32.Checksum(fmt.Appendf(nil, "%d %s", id.Format, id.Node), crc32.MakeTable(crc32.Castagnoli))
 }
 
 const identityFormat = 1
@@ -40,6 +46,9 @@ func loadIdentity(dir string, random func() string) (id identity, err error) {
 	if digits, err := hex.DecodeString(id.Node); id.Format < 1 || err != nil || len(digits) != 20 {
 		return id, fmt.Errorf("%s is damaged: format %d, node id %q instead of 40 hexadecimal digits", path, id.Format, id.Node)
 	}
+	if id.Sum != id.sum() {
+		return id, fmt.Errorf("%s is damaged: its checksum is %d and should be %d", path, id.Sum, id.sum())
+	}
 	return id, nil
 }
 
@@ -48,6 +57,7 @@ func makeIdentity(dir, path string, id identity) (identity, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return id, err
 	}
+	id.Sum = id.sum()
 	b, err := json.Marshal(id)
 	if err != nil {
 		return id, err

@@ -127,6 +127,9 @@ func (n *Node) open() (err error) {
 	if n.identity, err = loadIdentity(n.cfg.DataDir, n.cfg.RandomID); err != nil {
 		return err
 	}
+	if err := wal.CheckFormat(filepath.Join(n.cfg.DataDir, "log")); err != nil {
+		return fmt.Errorf("the log can't be opened: %w", err)
+	}
 	n.store, err = storage.Open(storage.Options{Dir: filepath.Join(n.cfg.DataDir, "store"), MemTableBytes: n.cfg.MemtableBytes,
 		BlockCacheBytes: n.cfg.BlockCacheBytes, BootID: n.cfg.BootID, Logger: n.cfg.Logger, OnFault: n.fault})
 	if err != nil {

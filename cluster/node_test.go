@@ -195,7 +195,12 @@ func TestQueueFull(t *testing.T) {
 }
 
 func TestTooLarge(t *testing.T) {
-	onNode(t, 4, func(t *testing.T, n *cluster.Node) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := clustertest.Config(dir, 4)
+		cfg.MemtableBytes = 0 // the store's own, which has room for the largest value
+		n := clustertest.Open(t, cfg)
+		defer clustertest.Close(t, n)
 		out := n.Router().Do(t.Context(), []op.Op{&op.Set{Key: []byte("big"), Value: make([]byte, 5<<20)}, set("{small}", "1")})
 		if !errors.Is(out[0].Err, cluster.ErrTooLarge) {
 			t.Errorf("a value of 5 MiB ends with %v", out[0].Err)

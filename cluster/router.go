@@ -24,8 +24,8 @@ type Router struct {
 	unitSize int
 }
 
-// entryBytesMax is the largest operation that is taken: what it becomes must fit one batch of the store.
-const entryBytesMax = 4<<20 + 64<<10
+// EntryBytesMax is the largest operation that is taken: what it becomes must fit one batch of the store.
+const EntryBytesMax = 4<<20 + 64<<10
 
 // While an operation waits for a leader or for another transaction's end, it asks again after this long, doubling.
 const (
@@ -243,8 +243,8 @@ func (t *task) send(b *batch) {
 		b.err = partition.ErrNotLeader
 		return
 	}
-	if b.bytes > entryBytesMax {
-		b.err = fmt.Errorf("%w: the request has %d bytes (limit %d bytes)", ErrTooLarge, b.bytes, entryBytesMax)
+	if b.bytes > EntryBytesMax {
+		b.err = fmt.Errorf("%w: the request has %d bytes (limit %d bytes)", ErrTooLarge, b.bytes, EntryBytesMax)
 		return
 	}
 	if !b.reads {

@@ -106,7 +106,7 @@ func errorText(err error) string {
 	}
 	for _, row := range errorPrefix {
 		if errors.Is(err, row.err) {
-			return row.prefix + oneLine(err.Error())
+			return row.prefix + oneLine(strings.TrimPrefix(err.Error(), row.err.Error()+": "))
 		}
 	}
 	return "UNCERTAIN " + oneLine(err.Error())

@@ -149,7 +149,7 @@ func partitions(c *Config) []Setting {
 
 func storage(c *Config) []Setting {
 	return []Setting{
-		{Key: "memtable-bytes", value: integer[int64](&c.MemtableBytes, 32*mib, 16*mib, 1*gib),
+		{Key: "memtable-bytes", value: integer[int64](&c.MemtableBytes, 32*mib, 32*mib, 1*gib),
 			Help: "Size in bytes of one memory table of the store. Up to four of them are in memory under load; fewer bytes " +
 				"mean more compaction, and smaller transactions, as one may have 15 % of it."},
 		{Key: "block-cache-bytes", value: integer[int64](&c.BlockCacheBytes, 0, 0, 256*gib),

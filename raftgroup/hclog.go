@@ -17,7 +17,19 @@ type bridge struct {
 
 func newBridge(to zerolog.Logger) hclog.Logger { return bridge{hclog.NewNullLogger(), to} }
 
-func (b bridge) Warn(msg string, args ...any)  { write(b.to.Warn(), msg, args) }
+// ordinary are what Raft warns of and every start and every failover bring with them.
+var ordinary = map[string]bool{
+	"heartbeat timeout reached, starting election":  true,
+	"Election timeout reached, restarting election": true,
+}
+
+func (b bridge) Warn(msg string, args ...any) {
+	e := b.to.Warn()
+	if ordinary[msg] {
+		e = b.to.Debug()
+	}
+	write(e, msg, args)
+}
 func (b bridge) Error(msg string, args ...any) { write(b.to.Error(), msg, args) }
 
 func (b bridge) Log(level hclog.Level, msg string, args ...any) {

@@ -74,5 +74,5 @@ func caught(file string, r any) *DamagedError {
 	if i := strings.IndexByte(text, '\n'); i > 0 {
 		text = text[:i]
 	}
-	return &DamagedError{File: file, Reason: "panic: " + text}
+	return &DamagedError{File: file, Reason: "it can't be read (" + text + ")"}
 }

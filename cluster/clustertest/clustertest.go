@@ -27,7 +27,7 @@ func Clock() *clock.Skewed {
 // Config is one of a node alone in a directory.
 func Config(dir string, partitions int) cluster.Config {
 	return cluster.Config{DataDir: dir, Clock: Clock(), Network: raftgroup.NewLoopback("node:1"), BootID: "boot", Partitions: partitions,
-		RandomID: func() string { return fmt.Sprintf("%040x", 1) }, Logger: zerolog.Nop(),
+		RandomID: func() string { return fmt.Sprintf("%040x", 1) }, Logger: zerolog.Nop(), MemtableBytes: 4 << 20,
 		Timing: raftgroup.Timing{HeartbeatTimeout: 50 * time.Millisecond, ElectionTimeout: 50 * time.Millisecond}}
 }
 

@@ -36,7 +36,7 @@ type Options struct {
 
 // DefaultOptions are what a server uses.
 func DefaultOptions() Options {
-	return Options{Deadline: 2 * time.Second, Retry: 3 * time.Second, NamesMax: 4096, BytesMax: 4 << 20, SingleEntry: true}
+	return Options{Deadline: 2 * time.Second, Retry: 3 * time.Second, NamesMax: 4096, BytesMax: cluster.EntryBytesMax, SingleEntry: true}
 }
 
 // Coordinator runs transactions. It is safe for concurrent use.
