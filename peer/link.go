@@ -62,11 +62,6 @@ func newLink(p *peer, s secured) *link {
 	return &link{p: p, s: s, w: newWriter(s.conn, p.n.cfg.Limits, &p.counters.writes), pending: map[uint64]*call{}}
 }
 
-// settle is called once the link can be found by callers.
-func (l *link) settle() {
-	l.p.n.log.Info().Str("peer", l.p.addr).Str("node", l.s.who.node).Msg("connected to another node")
-}
-
 // run reads answers until the connection ends.
 func (l *link) run() {
 	var writing sync.WaitGroup

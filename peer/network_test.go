@@ -356,3 +356,64 @@ func rawConn(t *testing.T, b *Network, purpose byte) net.Conn {
 	}
 	return conn
 }
+
+func TestBytesBeingHandledAreLimited(t *testing.T) {
+	a, b, h := pair(t, func(c *Config) { c.Limits.HandledBytesMax = 1 << 20 })
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := a.Call(context.Background(), b.LocalAddr(), append([]byte(otherKind+"wait "), make([]byte, 2<<20)...)); err != nil {
+			t.Error(err) // alone it may be larger
+		}
+	})
+	until(t, "it waits", func() bool { return h.running.Load() == 1 })
+	if _, err := a.Call(t.Context(), b.LocalAddr(), []byte(otherKind+"echo")); !errors.Is(err, ErrBusy) {
+		t.Fatal(err)
+	}
+	close(h.gate)
+	wg.Wait()
+	mustCall(t, a, b.LocalAddr(), otherKind+"echo", "")
+}
+
+// stuckConn takes nothing.
+type stuckConn struct {
+	net.Conn
+	began chan struct{}
+	free  chan struct{}
+}
+
+func (s stuckConn) SetWriteDeadline(time.Time) error { return nil }
+
+func (s stuckConn) Write([]byte) (int, error) {
+	s.began <- struct{}{}
+	<-s.free
+	return 0, io.ErrClosedPipe
+}
+
+func TestWriteBufferIsLimited(t *testing.T) {
+	conn := stuckConn{began: make(chan struct{}), free: make(chan struct{})}
+	w := newWriter(conn, Limits{WriteBufferBytesMax: 1000}.withDefaults(), new(atomic.Uint64))
+	ended := make(chan error, 1)
+	go func() { ended <- w.run() }()
+	if err := w.send(kindCancel, 1, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	<-conn.began
+	sent := 0
+	for ; ; sent++ {
+		if err := w.send(kindCancel, 1, nil, nil); errors.Is(err, ErrBusy) {
+			break
+		} else if err != nil || sent > 1000 {
+			t.Fatal(sent, err)
+		}
+	}
+	if sent != 1000/overheadBytes {
+		t.Fatal(sent)
+	}
+	close(conn.free)
+	if err := <-ended; !errors.Is(err, io.ErrClosedPipe) {
+		t.Fatal(err)
+	}
+	if err := w.send(kindCancel, 1, nil, nil); !errors.Is(err, io.ErrClosedPipe) {
+		t.Fatal(err)
+	}
+}

@@ -77,16 +77,15 @@ func (p *peer) linkOrAttempt() (*link, *attempt, error) {
 
 // try makes a connection.
 func (p *peer) try(a *attempt) {
-	s, err := p.open(p.n.ctx, purposeCalls, p.n.cfg.Limits.UnackedTimeout)
-	if err == nil {
+	var s secured
+	if s, a.err = p.open(p.n.ctx, purposeCalls, p.n.cfg.Limits.UnackedTimeout); a.err == nil {
 		a.link = newLink(p, s)
-		if !p.n.goRun(a.link.run) {
-			p.n.drop(s.raw)
-			a.link, err = nil, ErrClosed
-		}
 	}
-	a.err = err
 	p.tried(a)
+	if a.link != nil && !p.n.goRun(a.link.run) {
+		a.link.fail(errClosing)
+		p.n.drop(s.raw)
+	}
 	close(a.done)
 }
 
@@ -97,7 +96,7 @@ func (p *peer) tried(a *attempt) {
 	p.dialing, p.lastErr = nil, a.err
 	if a.err == nil {
 		p.link = a.link
-		a.link.settle()
+		p.n.log.Info().Str("peer", p.addr).Str("node", a.link.s.who.node).Msg("connected to another node")
 		return
 	}
 	p.failed()
@@ -119,23 +118,17 @@ func redialPause(failures int) time.Duration {
 	return min(redialMax, redialFirst<<min(failures-2, 10))
 }
 
-// lost forgets a connection that has ended. One that never carried an answer counts as a failed attempt.
+// lost has the next call make another connection. One that never carried an answer counts as a failed attempt.
 func (p *peer) lost(l *link, err error) {
-	p.forget(l)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.link != l {
+		return // it was noted before
+	}
+	p.link = nil
 	if !l.useful.Load() {
 		p.failed()
 		p.lastErr = unreachable(p.addr, err)
-	}
-}
-
-// forget has the next call make another connection.
-func (p *peer) forget(l *link) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.link == l {
-		p.link = nil
 	}
 }
 
@@ -189,7 +182,7 @@ func (p *peer) call(ctx context.Context, request []byte) ([]byte, error) {
 		if sent || !again {
 			return response, err
 		}
-		p.forget(l)
+		p.lost(l, err)
 	}
 }
 

@@ -126,9 +126,5 @@ func (in *inStream) await(done <-chan answer) answer {
 }
 
 func (in *inStream) write(kind byte, prefix, body []byte) error {
-	if err := in.s.conn.SetWriteDeadline(time.Now().Add(in.n.cfg.Limits.WriteTimeout)); err != nil {
-		return err
-	}
-	_, err := in.s.conn.Write(appendFrame(nil, kind, streamID, prefix, body))
-	return err
+	return writeAll(in.s.conn, appendFrame(nil, kind, streamID, prefix, body), in.n.cfg.Limits.WriteTimeout)
 }

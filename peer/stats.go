@@ -10,7 +10,7 @@ import (
 // Counters count since New. Those of a peer leave out what happened before it was known.
 type Counters struct {
 	BytesIn, BytesOut uint64 // on authenticated connections
-	Writes            uint64 // calls of the kernel to write calls and answers
+	Writes            uint64 // batches of calls and answers that were written
 	Calls             uint64 // made
 	Handled           uint64 // of others
 	StreamsOut        uint64

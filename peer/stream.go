@@ -133,11 +133,8 @@ func (o *outStream) sendAll(ctx context.Context, request []byte, body io.Reader)
 }
 
 func (o *outStream) write(kind byte, prefix, body []byte) error {
-	if err := o.s.conn.SetWriteDeadline(time.Now().Add(o.p.n.cfg.Limits.StreamStallTimeout)); err != nil {
-		return fmt.Errorf("%w: %w", ErrConnectionLost, err)
-	}
 	o.frame = appendFrame(o.frame[:0], kind, streamID, prefix, body)
-	if _, err := o.s.conn.Write(o.frame); err != nil {
+	if err := writeAll(o.s.conn, o.frame, o.p.n.cfg.Limits.StreamStallTimeout); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrConnectionLost, o.p.addr, err)
 	}
 	return nil

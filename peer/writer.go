@@ -2,6 +2,7 @@ package peer
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +12,7 @@ import (
 // alone is written alone.
 type writer struct {
 	conn    net.Conn
-	timeout time.Duration // of one write
+	timeout time.Duration // without progress of a write
 	maximum int           // bytes that may wait
 	writes  *atomic.Uint64
 
@@ -51,38 +52,38 @@ func (w *writer) send(kind byte, id uint64, prefix, body []byte) error {
 // run writes until an error, its own or that of fail, and returns it.
 func (w *writer) run() error {
 	for {
+		w.await()
+		runtime.Gosched() // whoever is about to send does it now: this is what makes one write of many frames
 		b, err := w.take()
 		if err != nil {
 			return err
 		}
-		if err := w.write(b); err != nil {
+		w.writes.Add(1)
+		if err := writeAll(w.conn, b, w.timeout); err != nil {
 			w.fail(err)
 		}
 		w.giveBack(b)
 	}
 }
 
-func (w *writer) take() ([]byte, error) {
+// await waits until there is something to do.
+func (w *writer) await() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for len(w.buf) == 0 && w.err == nil {
 		w.work.Wait()
 	}
+}
+
+func (w *writer) take() ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.err != nil {
 		return nil, w.err
 	}
 	b := w.buf
 	w.buf, w.spare = w.spare[:0], nil
 	return b, nil
-}
-
-func (w *writer) write(b []byte) error {
-	if err := w.conn.SetWriteDeadline(time.Now().Add(w.timeout)); err != nil {
-		return err
-	}
-	w.writes.Add(1)
-	_, err := w.conn.Write(b)
-	return err
 }
 
 func (w *writer) giveBack(b []byte) {
@@ -101,4 +102,21 @@ func (w *writer) fail(err error) {
 		w.err = err
 	}
 	w.work.Signal()
+}
+
+const pieceBytes = 256 << 10
+
+// writeAll writes b. The other side has to take each piece of it within timeout, so that a slow one is not taken for a dead one.
+func writeAll(conn net.Conn, b []byte, timeout time.Duration) error {
+	for len(b) > 0 {
+		if err := conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+			return err
+		}
+		n, err := conn.Write(b[:min(len(b), pieceBytes)])
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }
