@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"kahuna/glob"
+	"kahuna/mvcc"
 	"kahuna/op"
 )
 
@@ -272,5 +273,33 @@ func TestHistoryAndRevisions(t *testing.T) {
 	items := r.read(&op.History{Key: key, Limit: 3}).Items
 	if len(items) != 3 || !items[0].Deleted || items[1].Rev != 3 || items[1].ExpireAt == 0 || !items[2].Lost {
 		t.Errorf("%+v", items)
+	}
+}
+
+// A count of all that is current is known without counting, but not while an intent may change it.
+func TestCountOfTheWhole(t *testing.T) {
+	r := newReplica(t, op.Position{}, op.Position{})
+	r.do(Unit{set("a", "1"), set("b", "1"), set("c", "1"), &op.Delete{Key: []byte("c")}})
+	count := func() op.Result {
+		snap := r.store.Snapshot()
+		defer snap.Close()
+		res, err := r.Read(snap, mvcc.Latest, &op.Count{Space: op.SpaceKey})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	if got := count(); got.Int != 2 {
+		t.Errorf("%+v", got)
+	}
+	n := op.Key([]byte("d"))
+	txn := r.now
+	r.one(&op.Prewrite{Txn: txn, Home: n, Writes: []op.Write{{Name: n}}})
+	if got := count(); got.Status != op.Blocked || got.Intent == nil || !got.Intent.Name.Equal(n) {
+		t.Errorf("with an intent: %+v", got)
+	}
+	r.one(&op.Resolve{Txn: txn, Names: []op.Name{n}, Committed: true, At: r.now + 1})
+	if got := count(); got.Int != 3 {
+		t.Errorf("after its end: %+v", got)
 	}
 }
