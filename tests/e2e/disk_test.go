@@ -20,7 +20,7 @@ import (
 // diskReserve is the --disk-reserve-bytes of these tests, and diskBytes the size of their disks.
 const (
 	diskReserve = 48 << 20
-	diskBytes   = 160 << 20
+	diskBytes   = 320 << 20
 )
 
 // TestFullDisk fills the disk of a data directory below the reserve, by the server's own writes and by another program at
@@ -28,7 +28,7 @@ const (
 func TestFullDisk(t *testing.T) {
 	t.Run("by its own writes", func(t *testing.T) {
 		fullDisk(t, func(t *testing.T, s *rig.Server, dir string) {
-			fillUp(t, dir, diskReserve+24<<20)
+			fillUp(t, dir, diskReserve+24<<20) // the rest is left to the server
 			writeUntilRefused(t, s)
 		})
 	})

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,10 +19,8 @@ func TestKill(t *testing.T) {
 	t.Run("small files", func(t *testing.T) { killOften(t, r, seed+1, kills-kills/3, small) })
 }
 
-type killed struct {
-	kills, whileStarting, torn int
-	acks, ackless              int64
-}
+// killed is what a test has done.
+type killed struct{ kills, whileStarting, whileStopping, torn, ackless int }
 
 func killOften(t *testing.T, r *rand.Rand, seed uint64, kills int, args []string) {
 	o := rig.Options{Dir: t.TempDir(), Args: args}
@@ -43,8 +42,8 @@ func killOften(t *testing.T, r *rand.Rand, seed uint64, kills int, args []string
 	check(t, w, s, load.Depth{Resolve: true, All: true}, "at the end")
 	stop(t, s)
 	c := w.Counts()
-	t.Logf("%d kills, %d of them while starting, %d torn tails added; %v; %d journal keys; refused by: %s", did.kills, did.whileStarting,
-		did.torn, c, w.Keys(), w.Refusals())
+	t.Logf("%d kills, %d of them while starting, %d while stopping, %d torn tails added; %v; %d journal keys; refused by: %s", did.kills,
+		did.whileStarting, did.whileStopping, did.torn, c, w.Keys(), w.Refusals())
 	if c.Unknown == 0 || did.ackless > 0 || did.torn == 0 {
 		t.Errorf("vacuous: %d unknown ends, %d kills without an acknowledgement, %d torn tails", c.Unknown, did.ackless, did.torn)
 	}
@@ -53,9 +52,13 @@ func killOften(t *testing.T, r *rand.Rand, seed uint64, kills int, args []string
 func killUnderLoad(t *testing.T, r *rand.Rand, w *load.World, s *rig.Server, did *killed) {
 	before := w.Counts()
 	k := work(w, s.Listen)
-	k.until(t, int64(20+r.IntN(1500)))
+	k.until(t, int64(20+r.IntN(1000)))
 	<-time.After(time.Duration(r.IntN(20_000)) * time.Microsecond) // any moment, not just behind an acknowledgement
 	w.End()
+	if r.IntN(5) == 0 {
+		stopFor(t, s, time.Duration(r.IntN(60_000))*time.Microsecond)
+		did.whileStopping++
+	}
 	s.Kill()
 	<-k.done
 	hold(t, w, "under load")
@@ -63,6 +66,18 @@ func killUnderLoad(t *testing.T, r *rand.Rand, w *load.World, s *rig.Server, did
 		did.ackless++
 	}
 	did.kills++
+}
+
+// stopFor asks a server to end and gives it a little time for it.
+func stopFor(t *testing.T, s *rig.Server, d time.Duration) {
+	t.Helper()
+	if err := s.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-time.After(d):
+	case <-s.Ended():
+	}
 }
 
 // killWhileStarting kills a server at any moment before it is ready.

@@ -88,22 +88,23 @@ func current(all []*segment) *segment {
 	return nil
 }
 
-// durable is the sequence that the mark says is on disk.
-func durable(t *testing.T, dir string) uint64 {
+// readMark reads which batch the mark says is on disk, and whether the log was closed in order.
+func readMark(t *testing.T, dir string) (durable uint64, clean bool) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(dir, "log", "mark"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return binary.LittleEndian.Uint64(b[16:])
+	return binary.LittleEndian.Uint64(b[16:]), b[12] == 1
 }
 
 // tearTail writes what a power cut leaves of a batch that was being written: it goes behind the last one, which may have been
-// acknowledged, and lacks its end or some sectors. False when there is no room for it, or the last batch is itself torn.
+// acknowledged, and lacks its end. False when that can't have happened: there is no room for it, the last batch is itself torn,
+// or the log was closed in order.
 func tearTail(t *testing.T, r *rand.Rand, dir string) bool {
 	t.Helper()
 	s := current(readLog(t, dir))
-	if s == nil {
+	if _, clean := readMark(t, dir); s == nil || clean {
 		return false
 	}
 	last := s.frames[len(s.frames)-1]

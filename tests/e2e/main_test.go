@@ -73,8 +73,8 @@ func lack(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// small are settings under which files of log and store fill up and change soon.
-var small = []string{"--log-segment-bytes", "8388608", "--memtable-bytes", "16777216", "--checkpoint-interval-ms", "1000"}
+// small are settings under which files of the log fill up soon and the log moves on often.
+var small = []string{"--log-segment-bytes", "8388608", "--checkpoint-interval-ms", "1000"}
 
 // start starts a server that is killed with the test.
 func start(t *testing.T, o rig.Options) *rig.Server {

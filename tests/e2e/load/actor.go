@@ -30,7 +30,7 @@ func newActor(w *World, prefix string, id int, seed uint64) *actor {
 			candidates: []version{{absent: true}}})
 	}
 	for i := range 3 {
-		a.pairs = append(a.pairs, newPair(w, fmt.Sprintf("%sp:%d:%d", prefix, id, i)))
+		a.pairs = append(a.pairs, newPair(w, fmt.Sprintf("%sp:%d:%d", prefix, id, i), i < 2))
 	}
 	for i := range 3 {
 		a.locks = append(a.locks, newLock(w, fmt.Sprintf("%sl:%d:%d", prefix, id, i)))
@@ -87,6 +87,21 @@ func (a *actor) round(c *wire.Conn) error {
 	return err
 }
 
+// A few values are so many times as large as usual, but no larger than this: they make batches that fill files.
+const (
+	largeTimes    = 100
+	largeBytesMax = 1 << 20
+)
+
+// size is that of the next value.
+func (a *actor) size() int {
+	n := a.rand.IntN(a.world.ValueBytesMax)
+	if a.rand.IntN(150) == 0 {
+		n = min(n*largeTimes, largeBytesMax)
+	}
+	return n
+}
+
 // choose makes up the next operation.
 func (a *actor) choose() *step {
 	a.steps++
@@ -96,7 +111,7 @@ func (a *actor) choose() *step {
 	case n < 25:
 		return a.registers[r.IntN(len(a.registers))].write(stamp, r)
 	case n < 45:
-		return a.journal.append(r.IntN(w.ValueBytesMax))
+		return a.journal.append(a.size())
 	case n < 53:
 		return w.counters[r.IntN(len(w.counters))].increment(w)
 	case n < 61:

@@ -11,8 +11,8 @@ import (
 	"kahuna/tests/e2e/wire"
 )
 
-// pair is two keys and a counter on different partitions that one client writes together in MULTI and EXEC: the keys are
-// always equal.
+// pair is two keys and a counter, on three partitions or all on one, that one client writes together in MULTI and EXEC: the
+// keys are always equal.
 type pair struct {
 	world       *World
 	a, b, count string
@@ -23,8 +23,13 @@ type pair struct {
 	blocked    bool // by a transaction of a killed server, at the last look
 }
 
-func newPair(w *World, name string) *pair {
-	return &pair{world: w, a: place(name+":a", 0), b: place(name+":b", 1), count: place(name+":n", 2), candidates: []string{""}}
+func newPair(w *World, name string, apart bool) *pair {
+	quarters := [3]int{0, 1, 2}
+	if !apart {
+		quarters = [3]int{3, 3, 3}
+	}
+	return &pair{world: w, a: place(name+":a", quarters[0]), b: place(name+":b", quarters[1]), count: place(name+":n", quarters[2]),
+		candidates: []string{""}}
 }
 
 // place completes a name so that its slot lies in that quarter of all slots: in that partition of four.

@@ -37,7 +37,7 @@ type World struct {
 	sequences []*sequence
 	hot       *hotLock
 
-	// Large values: how many bytes at most a value may have. Set before Run.
+	// How many bytes a value of the journals may usually have; a few have up to 100 times as many. Set before Run.
 	ValueBytesMax int
 
 	acked, refused, unknown atomic.Int64
