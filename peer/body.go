@@ -123,11 +123,3 @@ func (in *inStream) readBody() error {
 		}
 	}
 }
-
-// noEOF keeps whoever looks for io.EOF in a chain of errors from finding the end of the connection.
-func noEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}

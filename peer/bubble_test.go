@@ -356,12 +356,12 @@ func TestHandshakeHasADeadline(t *testing.T) {
 		if s := b.Stats(); s.Unauthenticated != 3 {
 			t.Fatalf("%+v", s)
 		}
-		time.Sleep(5*time.Second - 1)
+		time.Sleep(5*time.Second - time.Millisecond)
 		synctest.Wait()
 		if s := b.Stats(); s.Unauthenticated != 3 {
 			t.Fatal("too early", time.Since(began))
 		}
-		time.Sleep(2)
+		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
 		if s := b.Stats(); s.Unauthenticated != 0 || s.Connections != 0 || s.Refused != 3 {
 			t.Fatalf("%+v", s)

@@ -16,7 +16,7 @@ import (
 type Config struct {
 	// Listener takes what other nodes dial. New owns it, also when it fails.
 	Listener net.Listener
-	// Advertise is the address by which others call this node; by default the listener's.
+	// Advertise is the address by which others call this node; by default the listener's, unless that stands for all addresses.
 	Advertise string
 	// Dial connects to another node; by default over TCP.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
@@ -44,7 +44,7 @@ type Limits struct {
 	PeersMax            int           // addresses called; 1024
 	DialTimeout         time.Duration // 2 s
 	HandshakeTimeout    time.Duration // 5 s
-	WriteTimeout        time.Duration // in which the other side of calls takes what is written; 5 s
+	WriteTimeout        time.Duration // without the other side taking a piece of calls or answers; 5 s
 	UnackedTimeout      time.Duration // in which the other side's machine confirms bytes of calls, before the connection is given up; 2 s
 	StreamStallTimeout  time.Duration // without progress of a stream; 30 s
 }
@@ -82,7 +82,7 @@ func setDefault[T comparable](field *T, value T) {
 
 func (c Config) withDefaults() Config {
 	c.Limits = c.Limits.withDefaults()
-	if c.Advertise == "" {
+	if c.Advertise == "" && !isUnspecified(c.Listener.Addr()) {
 		c.Advertise = c.Listener.Addr().String()
 	}
 	if c.ClusterID == nil {
@@ -101,8 +101,9 @@ func (c Config) check() error {
 	switch {
 	case c.NodeID == "" || len(c.NodeID) > nameBytesMax:
 		return fmt.Errorf("peer: the node id has %d bytes, wanted are 1 to %d", len(c.NodeID), nameBytesMax)
-	case len(c.Advertise) > nameBytesMax:
-		return fmt.Errorf("peer: the advertised address has %d bytes, limit %d", len(c.Advertise), nameBytesMax)
+	case c.Advertise == "" || len(c.Advertise) > nameBytesMax:
+		return fmt.Errorf("peer: the advertised address has %d bytes, wanted are 1 to %d; none can be made of %s",
+			len(c.Advertise), nameBytesMax, c.Listener.Addr())
 	case len(c.ClusterID()) > nameBytesMax:
 		return fmt.Errorf("peer: the cluster id has %d bytes, limit %d", len(c.ClusterID()), nameBytesMax)
 	case c.Limits.FrameBytesMax < frameBytesMin || c.Limits.FrameBytesMax > frameBytesTop:
@@ -157,6 +158,12 @@ func (c Config) tlsConfig() (*tls.Config, error) {
 	own.SessionTicketsDisabled = true // each connection proves itself by today's settings
 	own.ClientSessionCache = nil
 	return own, nil
+}
+
+// isUnspecified is whether an address stands for all of the machine.
+func isUnspecified(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsUnspecified()
 }
 
 // isLoopback is whether an address can only be reached from this machine.

@@ -75,13 +75,14 @@ func (r *frameReader) next(buf []byte) (frame, error) {
 	if f.payload, err = readSteps(r.src, buf, int(length)-overheadBytes); err != nil {
 		return frame{}, err
 	}
-	var want [sumBytes]byte
-	if err := readWhole(r.src, want[:]); err != nil {
-		return frame{}, err
+	want, err := r.src.Peek(sumBytes)
+	if err != nil {
+		return frame{}, noEOF(err)
 	}
-	if crc32.Update(sum, castagnoli, f.payload) != binary.LittleEndian.Uint32(want[:]) {
+	if crc32.Update(sum, castagnoli, f.payload) != binary.LittleEndian.Uint32(want) {
 		return frame{}, fmt.Errorf("%w: wrong checksum", errMalformed)
 	}
+	_, _ = r.src.Discard(sumBytes)
 	return f, nil
 }
 
@@ -108,6 +109,11 @@ func readSteps(src io.Reader, buf []byte, n int) ([]byte, error) {
 
 func readWhole(src io.Reader, p []byte) error {
 	_, err := io.ReadFull(src, p)
+	return noEOF(err)
+}
+
+// noEOF is for the middle of something, where the end is an error. Nor may one who looks for io.EOF in a chain of errors find it.
+func noEOF(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}

@@ -74,11 +74,11 @@ func TestWithoutProofOnlyOnLoopback(t *testing.T) {
 	a, b, _ := pair(t, secret(""))
 	mustCall(t, a, b.LocalAddr(), otherKind+"echo in", "in")
 
-	everywhere := listen(t, "127.0.0.1:0")
-	if _, err := New(Config{NodeID: "x", Listener: foreignListener{everywhere}}); err == nil || !strings.Contains(err.Error(), "not loopback") {
+	l := listen(t, "127.0.0.1:0")
+	if _, err := New(Config{NodeID: "x", Listener: foreignListener{l}}); err == nil || !strings.Contains(err.Error(), "not loopback") {
 		t.Fatal(err)
 	}
-	if _, err := everywhere.Accept(); !errors.Is(err, net.ErrClosed) {
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Fatal("New left the listener open:", err)
 	}
 	c := node(t, "c", newHandler(), secret(""), func(c *Config) { c.Listener = foreignPeers{listen(t, "127.0.0.1:0")} })
@@ -94,6 +94,10 @@ func TestWithoutProofOnlyOnLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+type everywhere struct{ net.Listener }
+
+func (everywhere) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4zero, Port: 7} }
 
 var foreign = &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 7}
 
@@ -117,6 +121,7 @@ func TestSettingsThatCannotWork(t *testing.T) {
 		id(""), id(strings.Repeat("x", 256)), secret("short"), cluster(strings.Repeat("x", 256)),
 		func(c *Config) { c.Limits.FrameBytesMax = 5 },
 		func(c *Config) { c.Advertise = strings.Repeat("x", 256) },
+		func(c *Config) { c.Listener = everywhere{c.Listener} },
 	} {
 		cfg := Config{NodeID: "x", Secret: testSecret, Listener: listen(t, "127.0.0.1:0")}
 		change(&cfg)

@@ -102,10 +102,13 @@ func (s *session) take(f frame) error {
 	select {
 	case s.jobs <- j:
 	default:
-		s.workers.Go(func() { s.work(j) })
+		s.hire(j)
 	}
 	return nil
 }
+
+// hire handles a request with one more worker.
+func (s *session) hire(j job) { s.workers.Go(func() { s.work(j) }) }
 
 // admit makes room for a request and gives it its context. An error: two requests of one id.
 func (s *session) admit(j *job, remaining uint32) (bool, error) {
