@@ -53,7 +53,7 @@ func TestRestoreDropsTheCache(t *testing.T) {
 	for range 3 {
 		a.do(Unit{set("b", "5"), set("c", "7")})
 	}
-	if err := b.Restore(bytes.NewReader(a.snapshot()), a.Applied()); err != nil {
+	if err := b.Restore(bytes.NewReader(a.snapshot())); err != nil {
 		t.Fatal(err)
 	}
 	b.index, b.now = a.index, a.now

@@ -10,11 +10,14 @@ import (
 	"kahuna/storage"
 )
 
-// scan lists names in the order of slots. Next is the position of the first one that did not fit.
+// scanSeenMax is how many names one call looks at, whatever it finds, so that a pattern that hits nothing is no long wait.
+const scanSeenMax = 10_000
+
+// scan lists names in the order of slots. Next is the position of the first one that was not looked at.
 func scan(v *mvcc.At, o *op.Scan) (res op.Result, err error) {
-	size, limit := 0, max(int(o.Limit), 1)
+	size, seen, limit := 0, 0, max(int(o.Limit), 1)
 	err = v.Scan(o.Space, o.From, o.To, func(n op.Name, r mvcc.Record) (bool, error) {
-		if len(res.Items) >= limit || o.MaxBytes > 0 && size >= int(o.MaxBytes) {
+		if seen++; len(res.Items) >= limit || seen > scanSeenMax || o.MaxBytes > 0 && size >= int(o.MaxBytes) {
 			res.Next = &op.Position{Slot: n.Slot(), Name: clip(n.Key)}
 			return false, nil
 		}

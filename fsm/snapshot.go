@@ -68,17 +68,20 @@ func (m *Machine) Snapshot(w io.Writer) (index uint64, err error) {
 	return s.Index, out.end()
 }
 
-// Restore replaces the partition's state by a snapshot, which is at index or later. When it fails in the middle the range is not
-// to be trusted and Restore is to be run again, from the beginning, before anything else; the caller keeps the stream until it
-// has succeeded.
-func (m *Machine) Restore(r io.Reader, index uint64) error {
+// Restore replaces the partition's state by a snapshot that is not older. When it fails in the middle, or the process ends, the
+// range is not to be trusted and Restore is to be run again, from the beginning, before anything else; the caller keeps the
+// stream until it has succeeded. Running it once more than needed does no harm.
+//
+// The stream's index is that of its last command. It may be above that of the marker it was sent for, for a stream is made when
+// it is needed, and below it, for Raft counts entries that are no commands.
+func (m *Machine) Restore(r io.Reader) error {
 	in := newStreamReader(r)
 	s, err := in.state()
 	if err != nil {
 		return err
 	}
-	if at := m.Applied(); index < at || s.Index < index {
-		return fmt.Errorf("fsm: a snapshot at index %d instead of %d, for partition %d at %d", s.Index, index, m.id, at)
+	if at := m.Applied(); s.Index < at {
+		return fmt.Errorf("fsm: a snapshot at index %d would take partition %d back from %d", s.Index, m.id, at)
 	}
 	m.cache = newRecordCache()
 	own := m.State()

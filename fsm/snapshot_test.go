@@ -52,7 +52,7 @@ func TestSnapshotRestore(t *testing.T) {
 		t.Error("two snapshots of one state differ")
 	}
 	for name, b := range map[string]*replica{"empty": newReplica(t, op.Position{}, loadEnd), "other": old(t)} {
-		if err := b.Restore(bytes.NewReader(stream), a.Applied()); err != nil {
+		if err := b.Restore(bytes.NewReader(stream)); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		compareStores(t, name, b, a)
@@ -90,7 +90,7 @@ func TestRestoreLeavesNeighboursAlone(t *testing.T) {
 	if got := neighbour.State().Live[op.SpaceKey]; got != 1 || due != 1 {
 		t.Fatalf("%d live, %d due", got, due)
 	}
-	if err := b.Restore(bytes.NewReader(a.snapshot()), a.Applied()); err != nil {
+	if err := b.Restore(bytes.NewReader(a.snapshot())); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(neighbour.snapshot(), before) {
@@ -110,13 +110,13 @@ func TestRestoreOfAnotherRange(t *testing.T) {
 		b.do(Unit{set("foo", "1"), set("bar", "2"), set("hello", "3")})
 	}
 	stream := a.snapshot()
-	if err := b.Restore(bytes.NewReader(stream), a.Applied()); err == nil {
+	if err := b.Restore(bytes.NewReader(stream)); err == nil {
 		t.Error("a snapshot of the past was taken")
 	}
 	for range 5 {
 		a.one(set("bar", "1"))
 	}
-	if err := b.Restore(bytes.NewReader(a.snapshot()), a.Applied()); err != nil {
+	if err := b.Restore(bytes.NewReader(a.snapshot())); err != nil {
 		t.Fatal(err)
 	}
 	compareStores(t, "smaller", b, a)
@@ -125,13 +125,13 @@ func TestRestoreOfAnotherRange(t *testing.T) {
 func TestRestoreMeta(t *testing.T) {
 	a, b := newReplicaOf(t, Meta, op.Position{}, op.Position{}), newReplicaOf(t, Meta, op.Position{}, op.Position{})
 	a.do(Unit{&op.ClockBound{Until: 9}, &op.InitCluster{ClusterID: []byte("id"), Map: []byte("map")}})
-	if err := b.Restore(bytes.NewReader(a.snapshot()), a.Applied()); err != nil {
+	if err := b.Restore(bytes.NewReader(a.snapshot())); err != nil {
 		t.Fatal(err)
 	}
 	compareStores(t, "meta", b, a)
 }
 
-// The past is refused, before anything is changed: by the index that the caller names, and by the one in the stream.
+// The past is refused, before anything is changed.
 func TestRestoreOfThePast(t *testing.T) {
 	a, b := newReplica(t, op.Position{}, loadEnd), newReplica(t, op.Position{}, loadEnd)
 	a.one(set("a", "1"))
@@ -139,16 +139,14 @@ func TestRestoreOfThePast(t *testing.T) {
 	b.one(set("a", "1"))
 	b.one(set("a", "2"))
 	before := storetest.Pairs(t, b.store)
-	for _, index := range []uint64{0, 1, 2, 3} {
-		if err := b.Restore(bytes.NewReader(stream), index); err == nil || errors.Is(err, ErrSnapshot) {
-			t.Errorf("index %d: %v", index, err)
-		}
+	if err := b.Restore(bytes.NewReader(stream)); err == nil || errors.Is(err, ErrSnapshot) {
+		t.Errorf("a snapshot of the past: %v", err)
 	}
 	if d := storetest.Difference(before, storetest.Pairs(t, b.store)); d != "" {
 		t.Errorf("changed: %s", d)
 	}
 	// The same index again is no step back.
-	if err := a.Restore(bytes.NewReader(stream), 1); err != nil {
+	if err := a.Restore(bytes.NewReader(stream)); err != nil {
 		t.Error(err)
 	}
 }
@@ -165,11 +163,11 @@ func small(t testing.TB) (stream []byte, index uint64) {
 // A stream that is cut or changed anywhere is refused, nothing outside of the partition's range is touched, and the whole stream
 // can be restored after it.
 func TestDamagedSnapshot(t *testing.T) {
-	stream, index := small(t)
+	stream, _ := small(t)
 	r := newReplica(t, op.Position{}, loadEnd)
 	foreign := guard(t, r.store)
 	for n := 0; n < len(stream); n += 1 + n/200 {
-		if err := r.Restore(bytes.NewReader(stream[:n]), index); !errors.Is(err, ErrSnapshot) {
+		if err := r.Restore(bytes.NewReader(stream[:n])); !errors.Is(err, ErrSnapshot) {
 			t.Fatalf("%d bytes of %d: %v", n, len(stream), err)
 		}
 	}
@@ -177,7 +175,7 @@ func TestDamagedSnapshot(t *testing.T) {
 		for _, bit := range []byte{1, 0x80, 0x10} {
 			b := bytes.Clone(stream)
 			b[n] ^= bit
-			if err := r.Restore(bytes.NewReader(b), index); !errors.Is(err, ErrSnapshot) {
+			if err := r.Restore(bytes.NewReader(b)); !errors.Is(err, ErrSnapshot) {
 				t.Fatalf("bit %#x of byte %d: %v", bit, n, err)
 			}
 		}
@@ -186,7 +184,7 @@ func TestDamagedSnapshot(t *testing.T) {
 	if r.Applied() != 0 {
 		t.Fatalf("applied %d", r.Applied())
 	}
-	if err := r.Restore(bytes.NewReader(stream), index); err != nil || !bytes.Equal(r.snapshot(), stream) {
+	if err := r.Restore(bytes.NewReader(stream)); err != nil || !bytes.Equal(r.snapshot(), stream) {
 		t.Errorf("the whole stream after that: %v", err)
 	}
 }
@@ -252,12 +250,12 @@ func TestRestoreOfForeignKeys(t *testing.T) {
 		"long value": body(own, 2<<20), "no value": field(own), "nothing": nil, "record": body(storage.AppendCurrent(nil, op.Key([]byte("b"))), 3),
 		"space": body([]byte{byte(storage.KindHistory), 99, 0, 200, 'k'}, 1),
 	} {
-		if err := r.Restore(bytes.NewReader(r.streamOf(b)), 0); !errors.Is(err, ErrSnapshot) {
+		if err := r.Restore(bytes.NewReader(r.streamOf(b))); !errors.Is(err, ErrSnapshot) {
 			t.Errorf("%s: %v", name, err)
 		}
 		foreign(t, 0)
 	}
-	if err := r.Restore(bytes.NewReader(r.streamOf(body(own, 1))), 0); err != nil {
+	if err := r.Restore(bytes.NewReader(r.streamOf(body(own, 1)))); err != nil {
 		t.Errorf("an own key: %v", err)
 	}
 }
@@ -272,7 +270,7 @@ func FuzzRestore(f *testing.F) {
 	r := newReplica(f, op.Position{}, loadEnd)
 	foreign := guard(f, r.store)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if err := r.Restore(bytes.NewReader(r.streamOf(body)), 0); err != nil && !errors.Is(err, ErrSnapshot) {
+		if err := r.Restore(bytes.NewReader(r.streamOf(body))); err != nil && !errors.Is(err, ErrSnapshot) {
 			t.Fatal(err)
 		}
 		foreign(t, len(body))

@@ -116,11 +116,8 @@ func (r *stateReader) position() (p op.Position) {
 	return p
 }
 
-// What a partition keeps under its own id.
-const (
-	whatState      byte = 1
-	whatInstalling byte = 2 // a snapshot is being installed: the range is not to be trusted
-)
+// whatState is what a partition keeps under its own id.
+const whatState byte = 1
 
 func loadState(r mvcc.Reader, id uint32) (State, bool, error) {
 	b, ok, err := r.Get(storage.AppendPartition(nil, id, whatState))

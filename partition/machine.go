@@ -42,4 +42,4 @@ func (m machineOf) Durable() (uint64, error) {
 func (m machineOf) Snapshot(w io.Writer) (uint64, error) { return m.Machine.Snapshot(w) }
 
 // Restore replaces the partition's state by such a stream.
-func (m machineOf) Restore(r io.Reader, index uint64) error { return m.Machine.Restore(r, index) }
+func (m machineOf) Restore(r io.Reader, _ uint64) error { return m.Machine.Restore(r) }

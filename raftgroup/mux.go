@@ -15,7 +15,7 @@ import (
 // Limits of the messages between nodes.
 const (
 	callTimeout       = 2 * time.Second  // of a call, from the request to the answer
-	streamIdleTimeout = 30 * time.Second // within a snapshot, without one more byte taken
+	streamIdleTimeout = 10 * time.Second // within a snapshot, without one more byte taken
 	installTimeout    = 2 * time.Minute  // from a snapshot's last byte to the answer
 	inboundQueueMax   = 256              // requests that wait for one group's Raft
 )
