@@ -7,7 +7,6 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -233,8 +232,7 @@ func TestRedisCLI(t *testing.T) {
 func TestLikeRedis(t *testing.T) {
 	redisAddr := scripttest.Redis(t)
 	s := start(t, rig.Options{Dir: t.TempDir()})
-	_, here, _, _ := runtime.Caller(0)
-	steps := scripttest.Load(t, filepath.Join(filepath.Dir(here), "..", "..", "commands", "testdata", "redis.script"))
+	steps := scripttest.Load(t, filepath.Join(root, "commands", "testdata", "redis.script"))
 	n := scripttest.Compare(t, steps, scripttest.Dial(t, redisAddr), scripttest.Dial(t, s.Listen))
 	t.Logf("%d commands compared", n)
 	if n < 100 {

@@ -213,12 +213,12 @@ func TestLostLog(t *testing.T) {
 		intact bool // may also be made good
 	}{
 		{"a batch in the middle is zeroed", func(t *testing.T, dir string) {
-			s := current(readLog(t, dir))
+			s := fullest(readLog(t, dir))
 			f := s.frames[r.IntN(len(s.frames)-1)]
 			write(t, s.path, int64(f.at), make([]byte, f.end-f.at))
 		}, false},
 		{"a sector in the middle is zeroed", func(t *testing.T, dir string) {
-			s := current(readLog(t, dir))
+			s := fullest(readLog(t, dir))
 			write(t, s.path, int64(s.frames[0].end-1-r.IntN(8)), make([]byte, 512))
 		}, false},
 		{"everything from a durable batch on is zeroed", func(t *testing.T, dir string) { cutAt(t, readLog(t, dir), mark) }, false},
@@ -229,7 +229,11 @@ func TestLostLog(t *testing.T) {
 			}
 		}, false},
 		{"the last file is missing", func(t *testing.T, dir string) {
-			if err := os.Remove(current(readLog(t, dir)).path); err != nil {
+			s := current(readLog(t, dir))
+			if s.frames[0].seq > mark {
+				t.Skip("nothing says yet that it must be there")
+			}
+			if err := os.Remove(s.path); err != nil {
 				t.Fatal(err)
 			}
 		}, false},

@@ -88,6 +88,11 @@ func current(all []*segment) *segment {
 	return nil
 }
 
+// fullest is the segment with the most frames.
+func fullest(all []*segment) *segment {
+	return slices.MaxFunc(all, func(a, b *segment) int { return len(a.frames) - len(b.frames) })
+}
+
 // readMark reads which batch the mark says is on disk, and whether the log was closed in order.
 func readMark(t *testing.T, dir string) (durable uint64, clean bool) {
 	t.Helper()

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,8 +24,14 @@ var (
 	flipsFlag = flag.Int("flips", 0, "how many damaged copies TestBitFlip makes; 0: 44, or 12 with -short")
 )
 
+// root is the module's directory.
+var root = filepath.Join("..", "..")
+
 // program is the binary under test.
 var program string
+
+// depend says that a test depends on the program.
+var depend = sync.OnceValue(func() error { return rig.NoteSources(root) })
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -34,7 +42,7 @@ func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "e2e-")
 	if err == nil {
 		defer os.RemoveAll(dir)
-		program, err = rig.Build(dir)
+		program, err = rig.Build(root, dir)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -79,6 +87,9 @@ var small = []string{"--log-segment-bytes", "8388608", "--checkpoint-interval-ms
 // start starts a server that is killed with the test.
 func start(t *testing.T, o rig.Options) *rig.Server {
 	t.Helper()
+	if err := depend(); err != nil {
+		t.Fatal(err)
+	}
 	o.Binary = program
 	s, err := rig.Start(o)
 	if err != nil {
@@ -91,6 +102,9 @@ func start(t *testing.T, o rig.Options) *rig.Server {
 // refused starts a server that must not start, and gives how it ended.
 func refused(t *testing.T, o rig.Options) *rig.ExitError {
 	t.Helper()
+	if err := depend(); err != nil {
+		t.Fatal(err)
+	}
 	o.Binary = program
 	s, err := rig.Start(o)
 	if err == nil {

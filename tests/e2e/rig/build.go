@@ -4,19 +4,38 @@ package rig
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
-// Build builds the program into dir and gives its path.
-func Build(dir string) (string, error) {
+// Build builds the program of the module at root into dir and gives its path.
+func Build(root, dir string) (string, error) {
 	path := filepath.Join(dir, "kahuna")
-	out, err := exec.Command("go", "build", "-o", path, "kahuna").CombinedOutput()
-	if err != nil {
+	cmd := exec.Command("go", "build", "-o", path, ".")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return path, nil
+}
+
+// NoteSources looks at every source of the program, so that `go test` knows that a test depends on them: it would show the
+// result of an earlier run else. It has no effect before the first test runs.
+func NoteSources(root string) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata"):
+			return fs.SkipDir
+		case strings.HasPrefix(d.Name(), "go.") || strings.HasSuffix(d.Name(), ".go") && !strings.HasSuffix(d.Name(), "_test.go"):
+			_, err = os.Stat(path)
+		}
+		return err
+	})
 }
 
 // Required tells whether what a test needs of the machine must be there: then its absence is a failure, not a skip.
