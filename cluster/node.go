@@ -52,7 +52,7 @@ func (c *Config) setDefaults() {
 			*p = v
 		}
 	}
-	set(&c.Partitions, 4)
+	set(&c.Partitions, 2)
 	set(&c.QueueOpsMax, 16384)
 	set(&c.QueueBytesMax, 64<<20)
 	duration := func(p *time.Duration, v time.Duration) {

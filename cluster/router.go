@@ -20,6 +20,7 @@ type Router struct {
 	clock    partition.Stamper
 	writable func() error // why writes are refused; nil when they are not
 	timeout  time.Duration
+	timers   timers
 	unitOps  int
 	unitSize int
 }
@@ -75,12 +76,15 @@ func (r *Router) Partition(n op.Name) uint32 { return r.ranges.Load().Find(n.Key
 func (r *Router) Ranges() *RangeMap { return r.ranges.Load() }
 
 func (r *Router) all(ctx context.Context, at op.Timestamp, ops []op.Op, wait bool) []op.Outcome {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
 	out := make([]op.Outcome, len(ops))
 	if err := r.admit(ops); err != nil {
 		return refuse(out, err)
 	}
+	if len(ops) == 1 && r.atOnce(ctx, at, ops[0], &out[0]) {
+		return out
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
 	for from := 0; from < len(ops); {
 		if isRangeOp(ops[from]) {
 			out[from] = r.overRange(ctx, at, ops[from], wait)

@@ -129,7 +129,7 @@ func data(c *Config) []Setting {
 
 func partitions(c *Config) []Setting {
 	return []Setting{
-		{Key: "partitions", value: integer(&c.Partitions, 4, 1, 1024),
+		{Key: "partitions", value: integer(&c.Partitions, 2, 1, 1024),
 			Help: "How many data partitions a new cluster starts with; of no effect later. A few per core spread the load; " +
 				"each costs memory and makes log entries smaller, so slower per write."},
 		{Key: "queue-ops-max", value: integer(&c.QueueOpsMax, 16384, 16, 1<<20),
