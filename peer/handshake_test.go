@@ -357,3 +357,35 @@ type half struct {
 	io.Reader
 	io.Writer
 }
+
+func TestConnectionsAreLimited(t *testing.T) {
+	b := node(t, "b", newHandler(), func(c *Config) { c.Limits.ConnectionsMax = 1 })
+	rawConn(t, b, purposeCalls)
+	if _, err := dialTo(t, b).Read(make([]byte, 1)); err == nil {
+		t.Fatal("a second one was let in")
+	}
+	if s := b.Stats(); s.Connections != 1 || s.Refused != 1 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+// TestDialerJudgesToo: a listener that takes anybody is still not believed when it belongs elsewhere, or is the dialer itself.
+func TestDialerJudgesToo(t *testing.T) {
+	for who, reason := range map[identity]string{{cluster: "two", node: "b"}: "different clusters", {cluster: "one", node: "a"}: "same id"} {
+		l := self{identity: identity{node: "any"}, mode: modeSecret, secret: testSecret, random: bytes.NewReader(make([]byte, 64))}
+		d := self{identity: identity{cluster: "one", node: "a"}, mode: modeSecret, secret: testSecret, random: bytes.NewReader(make([]byte, 64))}
+		transcript := []byte("hello and challenge")
+		l.identity = who
+		welcome := new(bytes.Buffer)
+		if err := l.welcome(welcome, transcript); err != nil {
+			t.Fatal(err)
+		}
+		message, err := readMessage(welcome)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.believe(transcript, message); err == nil || !strings.Contains(err.Error(), reason) {
+			t.Fatal(err)
+		}
+	}
+}
