@@ -92,7 +92,7 @@ func TestRetries(t *testing.T) {
 			if step != "prewrite" {
 				return nil
 			}
-			if n++; n < 20 {
+			if n++; n < 8 {
 				w.must(incr)
 			}
 			return nil

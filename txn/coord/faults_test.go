@@ -129,37 +129,58 @@ func (w *world) truthful(what string, err error, dead, committed bool) {
 	}
 }
 
-// A transaction whose resolution takes several log entries is resolved to its end.
-func TestLargeResolution(t *testing.T) {
-	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
-		cfg := clustertest.Config(dir, 4)
-		cfg.MemtableBytes = 0
-		n := clustertest.Open(t, cfg)
-		defer clustertest.Close(t, n)
-		w := newWorld(t, n)
-		defer w.other.Close()
-		defer w.c.Close()
-		a, b := w.keys[0], w.keys[1]
-		big := func(fill byte) (ops []op.Op) {
-			for i := range 4096 - 1 {
-				ops = append(ops, set(fmt.Sprintf("{%s}%090d", a, i), string(fill)))
-			}
-			return append(ops, set(b, string(fill)))
+// tight is a Router whose partitions resolve one name at a time, as if the others did not fit the log entry.
+type tight struct {
+	*cluster.Router
+	done map[string]bool // names resolved
+	cuts int
+}
+
+func (r *tight) Do(ctx context.Context, ops []op.Op) []op.Outcome {
+	out := make([]op.Outcome, len(ops))
+	for i, o := range ops {
+		all, ok := o.(*op.Resolve)
+		if !ok {
+			out[i] = r.Router.Do(ctx, []op.Op{o})[0]
+			continue
 		}
-		resolutions := 0
-		w.steps.set(func(step string, _ []op.Op) error {
-			if step == "resolve" {
-				resolutions++
+		left := 0
+		for _, n := range all.Names {
+			if r.done[string(n.Key)] {
+				continue
 			}
-			return nil
-		}, nil)
-		if _, err := transact(w.c, big('x')...); err != nil {
-			t.Fatal(err)
+			if left++; left == 1 {
+				one := *all
+				one.Names = []op.Name{n}
+				out[i] = r.Router.Do(ctx, []op.Op{&one})[0]
+				r.done[string(n.Key)] = true
+			}
 		}
-		clustertest.Settled(t, n)
-		if resolutions < 2 {
-			t.Error("one entry was enough: nothing was tested")
+		out[i].Done = left <= 1
+		r.cuts += left / 2
+	}
+	return out
+}
+
+// A transaction whose resolution takes several log entries is resolved to its end before its record goes.
+func TestResolutionInParts(t *testing.T) {
+	scripted(t, func(w *world) {
+		r := &tight{Router: w.n.Router(), done: map[string]bool{}}
+		c := coord.New(r, options())
+		ops := []op.Op{set(w.keys[1], "1")}
+		for i := range 5 {
+			ops = append(ops, set(fmt.Sprintf("{%s}%d", w.keys[0], i), "1"))
+		}
+		if _, err := transact(c, ops...); err != nil {
+			w.t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		if found, err := w.n.Inspect(); err != nil || found.Intents+found.Committed > 0 {
+			w.t.Errorf("left after the resolution: %+v, %v", found, err)
+		}
+		c.Close()
+		if r.cuts == 0 {
+			w.t.Error("nothing was resolved in parts")
 		}
 	})
 }
