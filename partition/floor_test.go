@@ -18,7 +18,7 @@ func TestFloorRefusesWhatIsNotAbove(t *testing.T) {
 	}
 	for ts, want := range map[op.Timestamp]bool{9: false, 10: false, 11: true} {
 		if got := f.admit(ts); got != want {
-			t.Errorf("admit(%d) is %v above a floor of 10", ts, got)
+			t.Fatalf("admit(%d) is %v above a floor of 10", ts, got)
 		}
 	}
 	f.end()
