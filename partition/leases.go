@@ -236,6 +236,22 @@ func (l *leases) remaining(name []byte, state *op.LockState) {
 	}
 }
 
+// complete does so for the locks that operations of the log have read: the log knows the whole lengths only.
+func (l *leases) complete(ops []op.Op, results []op.Result) {
+	for i, o := range ops {
+		switch o := o.(type) {
+		case *op.LockInfo:
+			if results[i].Lock != nil {
+				l.remaining(o.Name, results[i].Lock)
+			}
+		case *op.Multi:
+			if len(results[i].Sub) == len(o.Ops) {
+				l.complete(o.Ops, results[i].Sub)
+			}
+		}
+	}
+}
+
 // dueHeap orders leases by their end.
 type dueHeap []*lease
 

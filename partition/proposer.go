@@ -119,7 +119,7 @@ func (r *Replica) complete() {
 		}
 		switch {
 		case err == nil:
-			hand(e.units, result.([]op.Result))
+			r.hand(e.units, result.([]op.Result))
 		case errors.Is(err, raftgroup.ErrNotProposed):
 			fail(e.units, ErrNotLeader)
 		default:
@@ -128,9 +128,10 @@ func (r *Replica) complete() {
 	}
 }
 
-func hand(units []*Pending, results []op.Result) {
+func (r *Replica) hand(units []*Pending, results []op.Result) {
 	for _, p := range units {
 		n := len(p.ops)
+		r.leases.complete(p.ops, results[:n])
 		p.finish(results[:n:n], nil)
 		results = results[n:]
 	}
