@@ -2,20 +2,30 @@ package fsm
 
 import (
 	"bytes"
+	"errors"
+	"sync"
 
+	"kahuna/mvcc"
+	"kahuna/op"
 	"kahuna/storage"
 )
 
 // cacheBytes is what a partition's cache of current records may hold, about.
 const cacheBytes = 8 << 20
 
-// recordCache keeps current records that were lately read or written by the log, as they are stored. It is used on the
-// applying goroutine only, by which alone the records change, so it is always right: a batch that fails ends the machine.
+// recordCache keeps current records that were lately read or written, as they are stored. What an entry writes is in it before it
+// is in the store, but only once the entry is committed, so it is never behind the store and never ahead of the log. A batch that
+// fails ends the machine.
 //
-// It has two generations: what is used moves to the younger; when that is full, the older one goes.
+// Reads put into it what they found in the store, if no batch has begun since (generation): else it could be an older record
+// than one that a batch has written.
+//
+// It has two generations of entries: what is used moves to the younger; when that is full, the older one goes.
 type recordCache struct {
+	mu         sync.RWMutex
 	young, old map[string]cached
-	bytes      int // of the younger one
+	bytes      int    // of the younger one
+	generation uint64 // of batches: counts their beginnings and their ends, so it is odd while one is being applied
 }
 
 // cached is a stored record, or the knowledge that there is none.
@@ -24,19 +34,50 @@ type cached struct {
 	there bool
 }
 
-func newRecordCache() recordCache { return recordCache{young: map[string]cached{}} }
+func newRecordCache() *recordCache { return &recordCache{young: map[string]cached{}} }
 
-func (c *recordCache) get(key []byte) (cached, bool) {
+// turn notes the beginning or the end of a batch.
+func (c *recordCache) turn() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+}
+
+// clear forgets everything.
+func (c *recordCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.young, c.old, c.bytes, c.generation = map[string]cached{}, nil, 0, c.generation+2
+}
+
+// at is the present generation.
+func (c *recordCache) at() uint64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.generation
+}
+
+// peek looks a record up, from any goroutine.
+func (c *recordCache) peek(key []byte) (cached, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	if r, ok := c.young[string(key)]; ok {
 		return r, true
 	}
 	r, ok := c.old[string(key)]
-	if ok {
-		c.put(key, r)
-	}
 	return r, ok
 }
 
+// warm puts in what a read found in a snapshot that was taken after generation began, if that still lasts.
+func (c *recordCache) warm(generation uint64, key []byte, r cached) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if generation%2 == 0 && c.generation == generation {
+		c.put(key, r)
+	}
+}
+
+// put needs the lock.
 func (c *recordCache) put(key []byte, r cached) {
 	c.young[string(key)] = r
 	if c.bytes += len(key) + len(r.value) + 64; c.bytes > cacheBytes/2 {
@@ -51,20 +92,69 @@ func (c *recordCache) read(b *storage.Batch, key []byte) (value []byte, there bo
 	if !isCurrent(key) {
 		return b.Get(key)
 	}
-	if r, ok := c.get(key); ok {
-		return r.value, r.there, nil
+	r, ok := c.peek(key)
+	if !ok {
+		if value, there, err = b.Get(key); err != nil {
+			return nil, false, err
+		}
+		r = cached{bytes.Clone(value), there}
 	}
-	if value, there, err = b.Get(key); err != nil {
-		return nil, false, err
-	}
-	value = bytes.Clone(value)
-	c.put(key, cached{value, there})
-	return value, there, nil
+	c.mu.Lock()
+	c.put(key, r)
+	c.mu.Unlock()
+	return r.value, r.there, nil
 }
 
 // wrote notes what the batch writes.
 func (c *recordCache) wrote(key, value []byte, there bool) {
 	if isCurrent(key) {
+		c.mu.Lock()
 		c.put(key, cached{value, there})
+		c.mu.Unlock()
 	}
+}
+
+var errNotCached = errors.New("fsm: the cache does not have it")
+
+// cacheReader reads current records from the cache alone.
+type cacheReader struct{ c *recordCache }
+
+func (r cacheReader) Get(key []byte) ([]byte, bool, error) {
+	if isCurrent(key) {
+		if e, ok := r.c.peek(key); ok {
+			return e.value, e.there, nil
+		}
+	}
+	return nil, false, errNotCached
+}
+
+func (r cacheReader) Scan(_, _ []byte, _, _ bool, _ func(key, value []byte) (bool, error)) error {
+	return errNotCached
+}
+
+// ReadCached answers a read of what is current, if the cache alone can. The caller has made sure that everything committed
+// before is applied.
+func (m *Machine) ReadCached(o op.Op) (res op.Result, ok bool) {
+	if n := o.Target(); n.Key == nil || !m.owns(m.state.Load(), o) {
+		return op.Result{}, false
+	}
+	res, err := Read(cacheReader{m.cache}, mvcc.Latest, o)
+	return res, err == nil
+}
+
+// Generation is to be asked for before the snapshot is taken whose reads go to Warm.
+func (m *Machine) Generation() uint64 { return m.cache.at() }
+
+// Warm lets the cache have the current record of the name that a read was about, from the snapshot it was read in.
+func (m *Machine) Warm(generation uint64, r mvcc.Reader, o op.Op) error {
+	n := o.Target()
+	if n.Key == nil {
+		return nil
+	}
+	key := storage.AppendCurrent(nil, n)
+	value, there, err := r.Get(key)
+	if err == nil {
+		m.cache.warm(generation, key, cached{bytes.Clone(value), there})
+	}
+	return err
 }

@@ -18,8 +18,9 @@ func TestCacheIsBoundedAndRight(t *testing.T) {
 	hits := 0
 	for i := range uint64(40_000) {
 		key := storage.AppendCurrent(nil, op.Key(binary.BigEndian.AppendUint32(nil, r.Uint32N(12_000))))
-		if got, ok := c.get(key); ok {
+		if got, ok := c.peek(key); ok {
 			hits++
+			c.put(key, got)
 			if binary.BigEndian.Uint64(got.value) != last[string(key)] {
 				t.Fatalf("step %d: %d, want %d", i, binary.BigEndian.Uint64(got.value), last[string(key)])
 			}
@@ -28,8 +29,8 @@ func TestCacheIsBoundedAndRight(t *testing.T) {
 			last[string(key)] = i
 			c.put(key, cached{append(binary.BigEndian.AppendUint64(nil, i), make([]byte, 1000)...), true})
 		}
-		if i%1000 == 0 && held(&c) > cacheBytes {
-			t.Fatalf("step %d: %d bytes", i, held(&c))
+		if i%1000 == 0 && held(c) > cacheBytes {
+			t.Fatalf("step %d: %d bytes", i, held(c))
 		}
 	}
 	if hits < 1000 || c.old == nil {
@@ -62,5 +63,33 @@ func TestRestoreDropsTheCache(t *testing.T) {
 		if got := b.one(incr([]string{"b", "c", "bar"}[i])); got.Int != want {
 			t.Errorf("number %d is %d, want %d", i, got.Int, want)
 		}
+	}
+}
+
+// What a read found in a snapshot is not put over what a batch has written since, or is writing.
+func TestCacheIsNotWarmedWithThePast(t *testing.T) {
+	key := storage.AppendCurrent(nil, op.Key([]byte("k")))
+	old, current := cached{[]byte("old"), true}, cached{[]byte("current"), true}
+	for name, between := range map[string]func(c *recordCache){
+		"a batch that has ended": func(c *recordCache) { c.turn(); c.wrote(key, current.value, true); c.turn() },
+		"a batch that goes on":   func(c *recordCache) { c.turn(); c.wrote(key, current.value, true) },
+		"a snapshot installed":   func(c *recordCache) { c.clear(); c.wrote(key, current.value, true) },
+	} {
+		c := newRecordCache()
+		generation := c.at()
+		between(c)
+		c.warm(generation, key, old)
+		if got, _ := c.peek(key); string(got.value) != "current" {
+			t.Errorf("after %s the cache has %q", name, got.value)
+		}
+	}
+	c := newRecordCache()
+	if c.warm(c.at(), key, old); !bytes.Equal(c.young[string(key)].value, old.value) {
+		t.Error("nothing happened in between, and the cache was not warmed")
+	}
+	c.turn()
+	c.warm(c.at(), op.Key([]byte("other")).Key, old)
+	if _, there := c.peek([]byte("other")); there {
+		t.Error("the cache was warmed while a batch was under way")
 	}
 }

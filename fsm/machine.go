@@ -30,7 +30,7 @@ type Machine struct {
 	state    atomic.Pointer[State]
 	observer atomic.Pointer[Observer]
 
-	cache   recordCache
+	cache   *recordCache
 	work    mvcc.Working
 	changes []mvcc.Change
 	next    State // the state of the batch in the making
@@ -110,6 +110,8 @@ func (m *Machine) Apply(entries []LogEntry) ([][]op.Result, error) {
 
 // applyBatch applies as many entries as fit one storage batch, at least one, and commits them.
 func (m *Machine) applyBatch(entries []LogEntry, results [][]op.Result) (n int, err error) {
+	m.cache.turn()
+	defer m.cache.turn()
 	b := m.store.NewBatch()
 	defer b.Discard()
 	m.next, m.changes = m.State(), m.changes[:0]
@@ -150,7 +152,7 @@ func (m *Machine) applyEntry(b *storage.Batch, le LogEntry) ([]op.Result, error)
 		total += len(u)
 	}
 	results := make([]op.Result, 0, total)
-	own := &entryBatch{Batch: b, cache: &m.cache}
+	own := &entryBatch{Batch: b, cache: m.cache}
 	ts := e.First
 	for _, u := range e.Units {
 		bounced := e.Term != le.Term

@@ -83,7 +83,7 @@ func (m *Machine) Restore(r io.Reader) error {
 	if at := m.Applied(); s.Index < at {
 		return fmt.Errorf("fsm: a snapshot at index %d would take partition %d back from %d", s.Index, m.id, at)
 	}
-	m.cache = newRecordCache()
+	m.cache.clear()
 	own := m.State()
 	for _, of := range []*State{&own, &s} {
 		if err := m.clear(of); err != nil {
