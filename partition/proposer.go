@@ -14,6 +14,7 @@ import (
 type entry struct {
 	units    []*Pending
 	proposal raftgroup.Proposal
+	data     []byte
 	admitted bool
 }
 
@@ -54,6 +55,7 @@ func (r *Replica) Write(ctx context.Context, u fsm.Unit) ([]op.Result, error) {
 func (r *Replica) propose() {
 	defer close(r.entries)
 	for {
+		r.writing.wait()
 		units := r.queue.take(nil)
 		if len(units) == 0 {
 			return
@@ -91,7 +93,8 @@ func (r *Replica) proposeEntry(units []*Pending) (entry, error) {
 	}
 	r.stats.entries.Add(1)
 	r.stats.ops.Add(uint64(ops))
-	return entry{units: units, proposal: r.group.Propose(data), admitted: first > 0}, nil
+	r.writing.begin(data)
+	return entry{units: units, proposal: r.group.Propose(data), data: data, admitted: first > 0}, nil
 }
 
 // stamp takes timestamps for an entry, above the floor, and notes the entry as in flight.
@@ -114,6 +117,7 @@ func (r *Replica) stamp(n int) (op.Timestamp, error) {
 func (r *Replica) complete() {
 	for e := range r.entries {
 		_, result, err := e.proposal.Wait(context.Background())
+		r.writing.end(e.data)
 		if e.admitted {
 			r.floor.end()
 		}

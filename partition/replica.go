@@ -49,6 +49,7 @@ type Replica struct {
 	leading func()        // ends what lead has started and waits for it; nil: nothing. For the group's goroutine only
 	term    atomic.Uint64 // that this replica leads in; 0: it does not, or is not ready
 	entries chan entry    // in flight, oldest first
+	writing writing
 	ctx     context.Context
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -65,12 +66,12 @@ func Open(cfg Config) (*Replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Replica{cfg: cfg, machine: machine, queue: newQueue(cfg.Limits), entries: make(chan entry, entriesInFlight)}
+	r := &Replica{cfg: cfg, machine: machine, queue: newQueue(cfg.Limits), entries: make(chan entry, entriesInFlight), writing: newWriting()}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.leases = newLeases(r)
 	machine.Observe(r.leases.observe)
 	r.group, err = cfg.Host.Open(raftgroup.GroupConfig{ID: cfg.ID, Machine: machineOf{machine, cfg.Store}, Bootstrap: cfg.Bootstrap,
-		Dir: cfg.Dir, OnLeader: r.lead, OnFollower: r.follow})
+		Dir: cfg.Dir, OnLeader: r.lead, OnFollower: r.follow, OnStored: r.writing.end})
 	if err != nil {
 		r.cancel()
 		return nil, fmt.Errorf("partition %d: %w", cfg.ID, err)

@@ -58,6 +58,9 @@ type GroupConfig struct {
 	// OnLeader may take long; when the leadership ends meanwhile, OnFollower follows at once. Close waits for both. Both may be nil.
 	OnLeader   func(term uint64)
 	OnFollower func()
+	// OnStored is told each command entry that was written to this replica's log, or failed to be, on the goroutine that writes.
+	// data is what was given to Propose, if it was here. It must not wait. May be nil.
+	OnStored func(data []byte)
 }
 
 // Status is a snapshot of a group for displays and for decisions that are checked again. It proves nothing about leadership.

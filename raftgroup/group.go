@@ -44,7 +44,7 @@ func openGroup(h *Host, cfg GroupConfig) (*Group, error) {
 		failed: make(chan struct{}), restarts: make(chan struct{}, 1), replaced: make(chan struct{}, 1),
 		closing: make(chan struct{}), stopped: make(chan struct{})}
 	g.voters = &voters{self: raft.ServerID(h.cfg.NodeID)}
-	g.log = &groupLog{LogStore: h.cfg.Logs(cfg.ID), voters: g.voters}
+	g.log = &groupLog{LogStore: h.cfg.Logs(cfg.ID), voters: g.voters, stored: cfg.OnStored}
 	g.watchdog.start = time.Now()
 	var err error
 	if g.snapshots, err = openSnapshots(cfg.Dir, cfg.Machine); err != nil {

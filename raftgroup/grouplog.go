@@ -10,6 +10,7 @@ import (
 type groupLog struct {
 	LogStore
 	voters *voters
+	stored func(data []byte) // may be nil
 }
 
 func (l *groupLog) StoreLog(e *raft.Log) error { return l.StoreLogs([]*raft.Log{e}) }
@@ -20,7 +21,15 @@ func (l *groupLog) StoreLogs(entries []*raft.Log) error {
 			l.voters.entry(e)
 		}
 	}
-	return l.LogStore.StoreLogs(entries)
+	err := l.LogStore.StoreLogs(entries)
+	if l.stored != nil {
+		for _, e := range entries {
+			if e.Type == raft.LogCommand {
+				l.stored(e.Data)
+			}
+		}
+	}
+	return err
 }
 
 // bounds are the first and the last index, 0 when the log is empty.
