@@ -23,6 +23,8 @@ func (r *Router) atOnce(ctx context.Context, at op.Timestamp, o op.Op, out *op.O
 		return false
 	}
 	if o.ReadOnly() {
+		ctx, cancel := context.WithTimeout(ctx, r.timeout)
+		defer cancel()
 		results, err := replica.Read(ctx, at, []op.Op{o})
 		if err != nil || results[0].Status.Bounce() {
 			return false

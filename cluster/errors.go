@@ -13,6 +13,8 @@ var (
 	ErrUncertain = errors.New("uncertain")
 	// ErrTooLarge: the request is larger than a log entry may be. Nothing was changed.
 	ErrTooLarge = errors.New("too large")
+	// ErrFault: what this node has stored can't be read. Nothing was changed.
+	ErrFault = errors.New("the node has a fault")
 	// ErrFuture: a time that is not yet past was asked for.
 	ErrFuture = errors.New("in the future")
 )

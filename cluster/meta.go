@@ -82,7 +82,8 @@ func (n *Node) joinOnce() error {
 		if n.Replica(r.ID) != nil {
 			continue
 		}
-		if err := fsm.Create(n.store, r.ID, r.From, r.To); err != nil {
+		// It exists when an earlier attempt came no further.
+		if err := fsm.Create(n.store, r.ID, r.From, r.To); err != nil && !errors.Is(err, fsm.ErrExists) {
 			return err
 		}
 		if err := n.openReplica(r.ID); err != nil {

@@ -106,7 +106,7 @@ func (r *Router) all(ctx context.Context, at op.Timestamp, ops []op.Op, wait boo
 func (r *Router) admit(ops []op.Op) error {
 	for _, o := range ops {
 		switch o.(type) {
-		case *op.Decide, *op.Settle, *op.Resolve, *op.Forget:
+		case *op.LockRelease, *op.Decide, *op.Settle, *op.Resolve, *op.Forget:
 			continue
 		}
 		if !o.ReadOnly() {
@@ -248,7 +248,7 @@ func (t *task) send(b *batch) {
 		return
 	}
 	if b.bytes > EntryBytesMax {
-		b.err = fmt.Errorf("%w: the request has %d bytes (limit %d bytes)", ErrTooLarge, b.bytes, EntryBytesMax)
+		b.err = fmt.Errorf("%w: the request is too large (limit %d bytes)", ErrTooLarge, EntryBytesMax)
 		return
 	}
 	if !b.reads {
@@ -320,6 +320,8 @@ func (t *task) failed(b *batch, err error, rest []int) []int {
 		end = fmt.Errorf("%w: the partition's queue is full", ErrTryAgain)
 	case errors.Is(err, partition.ErrStopped):
 		end = fmt.Errorf("%w: the node is stopping", ErrTryAgain)
+	case errors.Is(err, mvcc.ErrDamaged):
+		end = fmt.Errorf("%w: %w", ErrFault, err)
 	default:
 		t.cause = err
 		return append(rest, b.index...)

@@ -89,6 +89,7 @@ var errorPrefix = []struct {
 	{cluster.ErrClusterDown, "CLUSTERDOWN "},
 	{cluster.ErrTooLarge, "ERR "},
 	{cluster.ErrFuture, "ERR "},
+	{cluster.ErrFault, "ERR "},
 }
 
 // userError is an error of one command, and its whole reply. Inside a transaction it is that command's element; every other

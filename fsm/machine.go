@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -36,13 +37,16 @@ type Machine struct {
 	next    State // the state of the batch in the making
 }
 
+// ErrExists says that a partition stands in the store already.
+var ErrExists = errors.New("fsm: the partition exists already")
+
 // Create makes a partition that owns a range and has applied nothing.
 func Create(store *storage.Store, id uint32, from, to op.Position) error {
 	b := store.NewBatch()
 	defer b.Discard()
 	if _, ok, err := loadState(b, id); err != nil || ok {
 		if ok {
-			return fmt.Errorf("fsm: partition %d exists already", id)
+			return fmt.Errorf("%w: %d", ErrExists, id)
 		}
 		return err
 	}

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -47,7 +48,17 @@ func (l *Log) take() (*batch, bool) {
 			return nil, true
 		}
 		l.work.Wait()
+		l.gather()
 	}
+}
+
+// gather leaves the processor to others for a moment, so that groups that are about to write get into the same batch, and so
+// share its sync. It costs nothing when nobody else wants to run. l.mu is held, and given up meanwhile.
+func (l *Log) gather() {
+	l.mu.Unlock()
+	runtime.Gosched()
+	runtime.Gosched()
+	l.mu.Lock()
 }
 
 // commit ends the batch, except on an error that stops the log.

@@ -73,7 +73,7 @@ func (p *commit) prewrite() error {
 			o.Names = p.names()
 		}
 		if n := op.Size(o); n > p.t.c.o.BytesMax {
-			return fmt.Errorf("%w: the transaction writes %d bytes in one partition (limit %d bytes)", errTooLarge, n, p.t.c.o.BytesMax)
+			return fmt.Errorf("%w: the transaction is too large (%d bytes in one partition, limit %d bytes)", errTooLarge, n, p.t.c.o.BytesMax)
 		}
 		ops[i] = o
 	}
@@ -90,7 +90,7 @@ func ended(out []op.Outcome) error {
 		case out[i].Err != nil:
 			return out[i].Err
 		case out[i].Status == op.TooLarge:
-			return fmt.Errorf("%w: what the transaction writes in one partition does not fit a log entry", errTooLarge)
+			return fmt.Errorf("%w: the transaction is too large: what it writes in one partition does not fit a log entry", errTooLarge)
 		case !out[i].Done:
 			return ErrConflict
 		}

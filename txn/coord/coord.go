@@ -129,7 +129,7 @@ func (c *Coordinator) single(ctx context.Context, ops []op.Op, watches []op.Seen
 	out := c.router.Do(ctx, []op.Op{&op.Multi{Ops: ops, Watches: watches}})[0]
 	switch {
 	case out.Err == nil && out.Status == op.TooLarge:
-		return nil, false, fmt.Errorf("%w: what the transaction writes does not fit a log entry", errTooLarge)
+		return nil, false, fmt.Errorf("%w: the transaction is too large: what it writes does not fit a log entry", errTooLarge)
 	case out.Err == nil && out.Status != op.OK:
 		return nil, false, fmt.Errorf("coord: a single-entry transaction ended with status %d", out.Status)
 	}

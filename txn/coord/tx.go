@@ -245,7 +245,7 @@ func (t *tx) expired(commit op.Timestamp) bool {
 
 func (t *tx) limits(writes []op.Write) error {
 	if len(writes) > t.c.o.NamesMax {
-		return fmt.Errorf("%w: the transaction writes %d names (limit %d)", errTooLarge, len(writes), t.c.o.NamesMax)
+		return fmt.Errorf("%w: the transaction is too large (%d names, limit %d)", errTooLarge, len(writes), t.c.o.NamesMax)
 	}
 	return nil
 }
