@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,6 +38,7 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 		return nil, err
 	}
 	k.node = n
+	debug.FreeOSMemory() // opening reads whole log segments and tables, which Go would hold on to for minutes
 	options := coord.DefaultOptions()
 	options.Left = n.LeftTransactions
 	k.coord = coord.New(n.Router(), options)
