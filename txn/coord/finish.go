@@ -34,7 +34,11 @@ func (c *Coordinator) finish(t cluster.Transaction) {
 	if out.Err != nil || out.Txn.Status == op.TxnPending {
 		return
 	}
-	c.resolve(ctx, t.ID, t.Home, t.State.Names, out.Txn.Status == op.TxnCommitted, out.Txn.At)
+	names := out.Txn.Names // all of them, while t may have been found by a single intent
+	if len(names) == 0 {
+		names = t.State.Names // there was no record, so it is aborted, whoever meets what else it has left
+	}
+	c.resolve(ctx, t.ID, t.Home, names, out.Txn.Status == op.TxnCommitted, out.Txn.At)
 }
 
 // resolve ends all intents of a transaction as its record says, then removes the record.
