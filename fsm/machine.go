@@ -30,6 +30,7 @@ type Machine struct {
 	id       uint32
 	state    atomic.Pointer[State]
 	observer atomic.Pointer[Observer]
+	restores atomic.Uint64 // begun
 
 	cache   *recordCache
 	work    mvcc.Working

@@ -83,6 +83,7 @@ func (m *Machine) Restore(r io.Reader) error {
 	if at := m.Applied(); s.Index < at {
 		return fmt.Errorf("fsm: a snapshot at index %d would take partition %d back from %d", s.Index, m.id, at)
 	}
+	m.restores.Add(1)
 	m.cache.clear()
 	own := m.State()
 	for _, of := range []*State{&own, &s} {
@@ -102,6 +103,10 @@ func (m *Machine) Restore(r io.Reader) error {
 	m.state.Store(&s)
 	return nil
 }
+
+// Restores counts how often Restore has begun to change the store. A storage snapshot is of a whole state if the count has not
+// changed from a time at which none was under way until after the snapshot was taken.
+func (m *Machine) Restores() uint64 { return m.restores.Load() }
 
 // clear deletes everything that is stored of a range, some keys at a time.
 func (m *Machine) clear(s *State) error {

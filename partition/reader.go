@@ -27,6 +27,7 @@ func (r *Replica) Read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 }
 
 func (r *Replica) read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.Result, error) {
+	restores := r.machine.Restores()
 	if at != mvcc.Latest {
 		if err := r.floor.raise(ctx, at); err != nil {
 			return nil, err
@@ -48,6 +49,10 @@ func (r *Replica) read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 	generation := r.machine.Generation()
 	snap := r.cfg.Store.Snapshot()
 	defer snap.Close()
+	if r.machine.Restores() != restores {
+		// The leadership was lost after it was confirmed, and the store may be half of what the new leader has sent.
+		return nil, ErrNotLeader
+	}
 	results := make([]op.Result, len(ops))
 	for i, o := range ops {
 		res, err := r.machine.Read(snap, at, o)
