@@ -134,6 +134,6 @@ func (n *Node) localMap() (*RangeMap, bool, error) {
 	if err != nil || !res.Found {
 		return nil, false, err
 	}
-	m, err := DecodeRangeMap(append([]byte(nil), res.Value...))
+	m, err := DecodeRangeMap(res.Value)
 	return m, err == nil, err
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -112,55 +113,24 @@ func (m *RangeMap) Encode() []byte {
 		b = binary.AppendUvarint(b, uint64(r.ID))
 		b = binary.AppendUvarint(b, r.Epoch)
 		for _, p := range []op.Position{r.From, r.To} {
-			b = binary.AppendUvarint(b, uint64(p.Slot))
-			b = binary.AppendUvarint(b, uint64(len(p.Name)))
-			b = append(b, p.Name...)
+			b = op.AppendPosition(b, p)
 		}
 	}
 	return b
 }
 
-// DecodeRangeMap reads the stored form and checks the map.
+// DecodeRangeMap reads the stored form, which stays the caller's, and checks the map.
 func DecodeRangeMap(b []byte) (*RangeMap, error) {
 	if len(b) == 0 || b[0] != rangeMapFormat {
 		return nil, errRangeMap
 	}
-	r := mapReader{b: b[1:]}
-	m := &RangeMap{Version: r.uint()}
-	for n := r.uint(); n > 0 && !r.bad; n-- {
-		m.Ranges = append(m.Ranges, Range{ID: uint32(r.uint()), Epoch: r.uint(), From: r.position(), To: r.position()})
+	r := op.NewReader(bytes.Clone(b[1:]))
+	m := &RangeMap{Version: r.Uint()}
+	for n := r.Uint(); n > 0 && !r.Bad(); n-- {
+		m.Ranges = append(m.Ranges, Range{ID: r.Uint32(), Epoch: r.Uint(), From: r.Position(), To: r.Position()})
 	}
-	if r.bad || len(r.b) > 0 {
+	if r.End() != nil {
 		return nil, errRangeMap
 	}
 	return m, m.Check()
-}
-
-type mapReader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *mapReader) uint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *mapReader) position() (p op.Position) {
-	p.Slot = uint16(r.uint())
-	n := r.uint()
-	if n > uint64(len(r.b)) {
-		r.bad = true
-		return p
-	}
-	if n > 0 {
-		p.Name = append([]byte(nil), r.b[:n]...)
-	}
-	r.b = r.b[n:]
-	return p
 }

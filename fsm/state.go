@@ -50,9 +50,7 @@ func (s *State) encode() []byte {
 		b = binary.AppendUvarint(b, v)
 	}
 	for _, p := range []op.Position{s.From, s.To} {
-		b = binary.AppendUvarint(b, uint64(p.Slot))
-		b = binary.AppendUvarint(b, uint64(len(p.Name)))
-		b = append(b, p.Name...)
+		b = op.AppendPosition(b, p)
 	}
 	for _, n := range s.Live {
 		b = binary.AppendVarint(b, n)
@@ -64,56 +62,17 @@ func decodeState(b []byte) (s State, err error) {
 	if len(b) == 0 || b[0] != stateFormat {
 		return s, mvcc.ErrDamaged
 	}
-	r := stateReader{b: bytes.Clone(b[1:])}
-	s.Index, s.Term, s.Epoch, s.Last = r.uint(), r.uint(), r.uint(), op.Timestamp(r.uint())
-	s.From, s.To = r.position(), r.position()
+	r := op.NewReader(bytes.Clone(b[1:]))
+	s.Index, s.Term, s.Epoch, s.Last = r.Uint(), r.Uint(), r.Uint(), op.Timestamp(r.Uint())
+	s.From, s.To = r.Position(), r.Position()
 	for i := range s.Live {
-		s.Live[i] = r.int()
+		s.Live[i] = r.Int()
 	}
-	s.Intents = r.int()
-	if r.bad || len(r.b) > 0 {
+	s.Intents = r.Int()
+	if r.End() != nil {
 		return s, mvcc.ErrDamaged
 	}
 	return s, nil
-}
-
-type stateReader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *stateReader) uint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *stateReader) int() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.bad, r.b = true, nil
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *stateReader) position() (p op.Position) {
-	p.Slot = uint16(r.uint())
-	n := r.uint()
-	if n > uint64(len(r.b)) {
-		r.bad = true
-		return p
-	}
-	if n > 0 {
-		p.Name = r.b[:n:n]
-	}
-	r.b = r.b[n:]
-	return p
 }
 
 // whatState is what a partition keeps under its own id.
