@@ -79,11 +79,17 @@ func (c *recordCache) warm(generation uint64, key []byte, r cached) {
 
 // put needs the lock.
 func (c *recordCache) put(key []byte, r cached) {
+	if was, ok := c.young[string(key)]; ok {
+		c.bytes -= cost(key, was)
+	}
 	c.young[string(key)] = r
-	if c.bytes += len(key) + len(r.value) + 64; c.bytes > cacheBytes/2 {
+	if c.bytes += cost(key, r); c.bytes > cacheBytes/2 {
 		c.old, c.young, c.bytes = c.young, make(map[string]cached, len(c.young)), 0
 	}
 }
+
+// cost is about how many bytes an entry takes.
+func cost(key []byte, r cached) int { return len(key) + len(r.value) + 64 }
 
 func isCurrent(key []byte) bool { return key[0] == byte(storage.KindCurrent) }
 

@@ -38,6 +38,19 @@ func TestCacheIsBoundedAndRight(t *testing.T) {
 	}
 }
 
+// A name that is written again and again takes no more room than once, so it drives nothing else out.
+func TestOneNameDoesNotFillTheCache(t *testing.T) {
+	c := newRecordCache()
+	hot, cold := storage.AppendCurrent(nil, op.Key([]byte("hot"))), storage.AppendCurrent(nil, op.Key([]byte("cold")))
+	c.put(cold, cached{[]byte("1"), true})
+	for range 3 * cacheBytes / 1000 {
+		c.put(hot, cached{make([]byte, 1000), true})
+	}
+	if _, ok := c.peek(cold); !ok {
+		t.Error("another name was driven out")
+	}
+}
+
 func held(c *recordCache) (n int) {
 	for _, m := range []map[string]cached{c.young, c.old} {
 		for k, v := range m {
