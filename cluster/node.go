@@ -172,7 +172,7 @@ func (n *Node) openReplicas() error {
 
 func (n *Node) openReplica(id uint32) error {
 	cfg := partition.Config{ID: id, Host: n.host, Store: n.store, Clock: n.cfg.Clock, Stamper: n.router, Bootstrap: n.peers(),
-		Dir: filepath.Join(n.cfg.DataDir, "groups", fmt.Sprint(id)), Logger: n.cfg.Logger,
+		Dir: filepath.Join(n.cfg.DataDir, "groups", fmt.Sprint(id)), Logger: n.cfg.Logger, OnFault: n.fault,
 		Limits: partition.Limits{QueueOps: n.cfg.QueueOpsMax, QueueBytes: n.cfg.QueueBytesMax, EntryOps: entryOps, EntryBytes: entryBytes}}
 	if id == fsm.Meta {
 		cfg.Stamper, cfg.OnLeader, cfg.OnFollower = nil, n.leadMeta, n.oracle.follow

@@ -36,6 +36,9 @@ type Config struct {
 	// OnLeader and OnFollower tell that the replica leads, and may be asked, and that it no longer does. May be nil.
 	OnLeader   func(term uint64)
 	OnFollower func()
+	// OnFault is told that what the store has of the partition can't be read, so that the replica can't serve when it leads. May be
+	// called from any goroutine, and must not wait. May be nil.
+	OnFault func(error)
 }
 
 // Replica is one partition's replica on this node.
@@ -134,10 +137,18 @@ func (r *Replica) prepare(ctx context.Context) bool {
 		return false
 	}
 	if err := r.leases.lead(r.cfg.Store); err != nil {
-		r.cfg.Logger.Error().Err(err).Msg("leases could not be read; the partition is not served here")
+		// It would lead and serve nothing, and nobody else could lead.
+		r.fault(fmt.Errorf("partition %d: the leases could not be read: %w", r.cfg.ID, err))
 		return false
 	}
 	return ctx.Err() == nil
+}
+
+func (r *Replica) fault(err error) {
+	r.cfg.Logger.Error().Err(err).Msg("the partition can't be served here")
+	if r.cfg.OnFault != nil {
+		r.cfg.OnFault(err)
+	}
 }
 
 // clockRetry is after how long a new leader asks again for a timestamp.

@@ -38,6 +38,11 @@ func (c *counterClock) Next(_ context.Context, n int) (op.Timestamp, error) {
 // onReplica runs a test on the only replica of a partition that owns everything, in a bubble.
 func onReplica(t *testing.T, stamper Stamper, test func(t *testing.T, r *Replica)) {
 	t.Helper()
+	onReplicaWith(t, stamper, nil, test)
+}
+
+func onReplicaWith(t *testing.T, stamper Stamper, onFault func(error), test func(t *testing.T, r *Replica)) {
+	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		store, err := storage.Open(storage.Options{Dir: filepath.Join(dir, "store"), MemTableBytes: 4 << 20, BootID: "boot", Logger: zerolog.Nop()})
@@ -57,7 +62,7 @@ func onReplica(t *testing.T, stamper Stamper, test func(t *testing.T, r *Replica
 		if err := fsm.Create(store, 1, op.Position{}, op.Position{}); err != nil {
 			t.Fatal(err)
 		}
-		r, err := Open(Config{ID: 1, Host: host, Store: store, Clock: clock.Real(), Stamper: stamper, Logger: zerolog.Nop(),
+		r, err := Open(Config{ID: 1, Host: host, Store: store, Clock: clock.Real(), Stamper: stamper, OnFault: onFault, Logger: zerolog.Nop(),
 			Bootstrap: []raftgroup.Peer{{ID: "n", Addr: "n:1", Voter: true}}, Dir: filepath.Join(dir, "group"),
 			Limits: Limits{QueueOps: 64, QueueBytes: 1 << 20, EntryOps: 16, EntryBytes: 1 << 16}})
 		if err != nil {
@@ -103,6 +108,31 @@ func TestLeaderWaitsForTheClock(t *testing.T) {
 		r.awaitLead(t)
 		if _, err := r.Write(t.Context(), setTo("a", "1")); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A leader whose leases can't be read says that it can't go on: it would lead and serve nothing.
+func TestLeaderWithDamagedLeases(t *testing.T) {
+	c := &counterClock{}
+	c.down.Store(true)
+	faults := make(chan error, 1)
+	onReplicaWith(t, c, func(err error) { faults <- err }, func(t *testing.T, r *Replica) {
+		b := r.cfg.Store.NewBatch()
+		defer b.Discard()
+		b.Set(storage.AppendCurrent(nil, op.Lock([]byte("l"))), []byte{0xff})
+		if err := b.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		c.down.Store(false)
+		time.Sleep(time.Minute)
+		select {
+		case err := <-faults:
+			if !errors.Is(err, mvcc.ErrDamaged) {
+				t.Errorf("the fault is %v", err)
+			}
+		default:
+			t.Errorf("it tells of no fault, and serves: %v", r.Leads())
 		}
 	})
 }
