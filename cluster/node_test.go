@@ -147,6 +147,15 @@ func TestDiskLow(t *testing.T) {
 		if got := do(t, n, get("a"))[0]; string(got.Value) != "1" {
 			t.Errorf("the refused write is there: %q", got.Value)
 		}
+		out := n.Router().Do(t.Context(), []op.Op{get("a"), set("a", "2"), &op.LockRelease{Name: []byte("l"), Owner: []byte("o")}, get("a")})
+		for i, refused := range []bool{false, true, false, false} {
+			if errors.Is(out[i].Err, cluster.ErrTryAgain) != refused {
+				t.Errorf("operation %d of a call with one write ends with %v", i, out[i].Err)
+			}
+		}
+		if string(out[0].Value) != "1" || string(out[3].Value) != "1" {
+			t.Errorf("beside a refused write %q and %q are read", out[0].Value, out[3].Value)
+		}
 		free.Store(1000)
 		time.Sleep(time.Second)
 		do(t, n, set("a", "3"))

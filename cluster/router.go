@@ -76,10 +76,40 @@ func (r *Router) Partition(n op.Name) uint32 { return r.ranges.Load().Find(n.Key
 func (r *Router) Ranges() *RangeMap { return r.ranges.Load() }
 
 func (r *Router) all(ctx context.Context, at op.Timestamp, ops []op.Op, wait bool) []op.Outcome {
-	out := make([]op.Outcome, len(ops))
-	if err := r.admit(ops); err != nil {
-		return refuse(out, err)
+	if err := r.writable(); err != nil {
+		return r.withoutWrites(ctx, at, ops, wait, err)
 	}
+	return r.run(ctx, at, ops, wait)
+}
+
+// withoutWrites refuses writes and runs the rest. What ends locks and transactions is let through: it frees.
+func (r *Router) withoutWrites(ctx context.Context, at op.Timestamp, ops []op.Op, wait bool, why error) []op.Outcome {
+	out := make([]op.Outcome, len(ops))
+	var rest []op.Op
+	var index []int
+	for i, o := range ops {
+		if o.ReadOnly() || frees(o) {
+			rest, index = append(rest, o), append(index, i)
+		} else {
+			out[i].Err = why
+		}
+	}
+	for k, end := range r.run(ctx, at, rest, wait) {
+		out[index[k]] = end
+	}
+	return out
+}
+
+func frees(o op.Op) bool {
+	switch o.(type) {
+	case *op.LockRelease, *op.Decide, *op.Settle, *op.Resolve, *op.Forget:
+		return true
+	}
+	return false
+}
+
+func (r *Router) run(ctx context.Context, at op.Timestamp, ops []op.Op, wait bool) []op.Outcome {
+	out := make([]op.Outcome, len(ops))
 	if len(ops) == 1 && r.atOnce(ctx, at, ops[0], &out[0]) {
 		return out
 	}
@@ -98,27 +128,6 @@ func (r *Router) all(ctx context.Context, at op.Timestamp, ops []op.Op, wait boo
 		t := task{r: r, ctx: ctx, at: at, ops: ops[from:end], out: out[from:end], wait: wait}
 		t.run()
 		from = end
-	}
-	return out
-}
-
-// admit refuses writes while the node takes none. What ends locks and transactions is let through: it frees.
-func (r *Router) admit(ops []op.Op) error {
-	for _, o := range ops {
-		switch o.(type) {
-		case *op.LockRelease, *op.Decide, *op.Settle, *op.Resolve, *op.Forget:
-			continue
-		}
-		if !o.ReadOnly() {
-			return r.writable()
-		}
-	}
-	return nil
-}
-
-func refuse(out []op.Outcome, err error) []op.Outcome {
-	for i := range out {
-		out[i].Err = err
 	}
 	return out
 }
