@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 
 	"kahuna/op"
@@ -129,6 +130,12 @@ func (r *Router) deleteRange(ctx context.Context, o *op.DeleteRange, wait bool) 
 		d := *o
 		d.From, d.To, d.Limit = p.From, p.To, o.Limit-uint32(all.Int)
 		out := r.part(ctx, 0, &d, wait)
+		if out.Err != nil && !errors.Is(out.Err, ErrUncertain) && all.Int > 0 {
+			// The error says that nothing was changed, which is true of this part only: it is for who goes on from here.
+			next := p.From
+			all.Next = &next
+			return all
+		}
 		if out.Err != nil || out.Status != op.OK {
 			return out
 		}

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -133,4 +134,30 @@ func flush(t *testing.T, n *cluster.Node, there int) {
 	if left := do(t, n, &op.Count{Space: op.SpaceKey})[0].Int; deleted != there || left != 1 {
 		t.Errorf("%d of %d were deleted, %d are left", deleted, there, left)
 	}
+}
+
+// A deletion that comes no further than one partition tells how far it came: the error of the next one says that nothing was
+// changed, and belongs to who goes on there.
+func TestDeleteRangeStopsBetweenPartitions(t *testing.T) {
+	onNode(t, 4, func(t *testing.T, n *cluster.Node) {
+		first := 0
+		for i := range 40 {
+			key := fmt.Sprint("k", i)
+			if do(t, n, set(key, "1")); n.Router().Partition(op.Key([]byte(key))) == 1 {
+				first++
+			}
+		}
+		if err := n.Replica(2).Group().Close(); err != nil {
+			t.Fatal(err)
+		}
+		all := &op.DeleteRange{Space: op.SpaceKey, UpTo: op.MaxTimestamp, Limit: 1000}
+		out := n.Router().Do(t.Context(), []op.Op{all})[0]
+		if out.Err != nil || out.Int != int64(first) || first == 0 || out.Next == nil {
+			t.Fatalf("%d of %d were deleted, next is %v, and the error is %v", out.Int, first, out.Next, out.Err)
+		}
+		all.From = *out.Next
+		if out = n.Router().Do(t.Context(), []op.Op{all})[0]; !errors.Is(out.Err, cluster.ErrClusterDown) {
+			t.Errorf("from %v on it ends with %+v", all.From, out)
+		}
+	})
 }

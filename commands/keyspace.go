@@ -2,7 +2,9 @@ package commands
 
 import (
 	"context"
+	"fmt"
 
+	"kahuna/cluster"
 	"kahuna/op"
 )
 
@@ -102,13 +104,16 @@ func (c *call) flushPages(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	from := op.Position{}
+	from, deleted := op.Position{}, int64(0)
 	for {
 		r, err := c.one(ctx, &op.DeleteRange{Space: op.SpaceKey, From: from, UpTo: now, Limit: flushPageItems})
-		if err != nil || r.Next == nil {
+		switch {
+		case err != nil && deleted > 0: // whose text may say that nothing was changed
+			return fmt.Errorf("%w: it was interrupted after %d keys were deleted, the others are still there; repeat it", cluster.ErrUncertain, deleted)
+		case err != nil || r.Next == nil:
 			return err
 		}
-		from = *r.Next
+		from, deleted = *r.Next, deleted+r.Int
 	}
 }
 
