@@ -56,7 +56,7 @@ func (r *Replica) propose() {
 	defer close(r.entries)
 	for {
 		r.writing.wait()
-		units := r.queue.take(nil)
+		units := r.queue.take()
 		if len(units) == 0 {
 			return
 		}

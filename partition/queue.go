@@ -2,6 +2,7 @@ package partition
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 
 	"kahuna/fsm"
@@ -82,7 +83,7 @@ func gather() {
 }
 
 // take waits for units and takes as many as one entry holds, in order; none when the queue is stopped.
-func (q *queue) take(dst []*Pending) []*Pending {
+func (q *queue) take() []*Pending {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.units) == 0 && !q.stopped {
@@ -100,13 +101,13 @@ func (q *queue) take(dst []*Pending) []*Pending {
 		bytes += len(p.encoded)
 		n++
 	}
-	dst = append(dst, q.units[:n]...)
+	taken := slices.Clone(q.units[:n])
 	rest := copy(q.units, q.units[n:])
 	clear(q.units[rest:])
 	q.units = q.units[:rest]
 	q.ops -= ops
 	q.bytes -= bytes
-	return dst
+	return taken
 }
 
 // stop ends take and put, and gives back what waits.

@@ -47,7 +47,7 @@ func TestQueueKeepsOrderAndLimits(t *testing.T) {
 
 func checkEntry(t *testing.T, q *queue) []*Pending {
 	t.Helper()
-	got := q.take(nil)
+	got := q.take()
 	ops, bytes := 0, 0
 	for _, p := range got {
 		ops, bytes = ops+len(p.ops), bytes+len(p.encoded)
@@ -81,7 +81,7 @@ func TestQueueStops(t *testing.T) {
 	if err := q.put(pending(1, 1)); !errors.Is(err, ErrStopped) {
 		t.Errorf("after it stopped: %v", err)
 	}
-	if got := q.take(nil); len(got) != 0 {
+	if got := q.take(); len(got) != 0 {
 		t.Errorf("taken after it stopped: %v", got)
 	}
 }
