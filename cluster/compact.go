@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 
+	"kahuna/internal/clock"
 	"kahuna/raftgroup"
 )
 
@@ -11,7 +12,7 @@ const compactEntries = 16384
 
 // compact makes the store durable and the logs short, from time to time, until the node stops.
 func (n *Node) compact() {
-	for pause(n.ctx, n.cfg.CheckpointInterval) {
+	for clock.Pause(n.ctx, n.cfg.CheckpointInterval) {
 		large := n.log.Stats().Segments > 4
 		for _, r := range n.Replicas() {
 			s := r.Group().Status()

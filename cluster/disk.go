@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"kahuna/internal/clock"
 )
 
 // diskGuard refuses writes while the disk is nearly full. The store is mapped into memory, so a write to a disk that is really
@@ -42,7 +44,7 @@ func (n *Node) watchDisk() {
 		return
 	}
 	was := false
-	for ok := true; ok; ok = pause(n.ctx, diskInterval) {
+	for ok := true; ok; ok = clock.Pause(n.ctx, diskInterval) {
 		n.disk.look()
 		if err := n.store.Reserve(); err != nil {
 			n.cfg.Logger.Debug().Err(err).Msg("no disk space could be reserved for the store")

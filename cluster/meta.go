@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"kahuna/fsm"
+	"kahuna/internal/clock"
 	"kahuna/mvcc"
 	"kahuna/op"
 )
@@ -67,7 +68,7 @@ func (n *Node) join() {
 			return
 		}
 		n.setReady(err)
-		if !pause(n.ctx, wait) {
+		if !clock.Pause(n.ctx, wait) {
 			return
 		}
 	}

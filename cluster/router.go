@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kahuna/fsm"
+	"kahuna/internal/clock"
 	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/partition"
@@ -58,7 +59,7 @@ func (r *Router) Now(ctx context.Context, n int) (op.Timestamp, error) {
 	defer cancel()
 	first, err := r.clock.Next(ctx, n)
 	for wait := backoffMin; err != nil; wait = min(2*wait, backoffMax) {
-		if !pause(ctx, wait) {
+		if !clock.Pause(ctx, wait) {
 			return 0, fmt.Errorf("%w: no timestamp from the cluster's clock within %v: %w", ErrClusterDown, r.timeout, err)
 		}
 		first, err = r.clock.Next(ctx, n)
@@ -163,7 +164,7 @@ func (t *task) run() {
 			wait = backoffMin
 			continue
 		}
-		if !pause(t.ctx, wait) {
+		if !clock.Pause(t.ctx, wait) {
 			t.giveUp()
 			return
 		}
@@ -349,16 +350,4 @@ func sorted(index []int) []int {
 		}
 	}
 	return index
-}
-
-// pause waits; false when ctx has ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"kahuna/internal/clock"
 	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/storage"
@@ -17,7 +18,7 @@ const (
 // sweep deletes what is past its expiry, in the partitions that this node leads, until the node stops.
 func (n *Node) sweep() {
 	wait := sweepInterval
-	for pause(n.ctx, wait) {
+	for clock.Pause(n.ctx, wait) {
 		wait = sweepInterval
 		if n.Ready() != nil {
 			continue

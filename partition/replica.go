@@ -128,7 +128,7 @@ func (r *Replica) lead(term uint64) {
 func (r *Replica) prepare(ctx context.Context) bool {
 	first, err := r.cfg.Stamper.Next(ctx, 1)
 	for err != nil {
-		if !pause(ctx, clockRetry) {
+		if !clock.Pause(ctx, clockRetry) {
 			return false
 		}
 		first, err = r.cfg.Stamper.Next(ctx, 1)
@@ -153,17 +153,6 @@ func (r *Replica) fault(err error) {
 
 // clockRetry is after how long a new leader asks again for a timestamp.
 const clockRetry = 50 * time.Millisecond
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
 
 func (r *Replica) serve(term uint64) {
 	if r.cfg.OnLeader != nil {

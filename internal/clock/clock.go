@@ -2,6 +2,7 @@
 package clock
 
 import (
+	"context"
 	"sync/atomic"
 	"time"
 )
@@ -36,3 +37,15 @@ func (c *Skewed) Set(d time.Duration) { c.off.Store(int64(d)) }
 
 // Wall is the wall clock with its error.
 func (c *Skewed) Wall() time.Time { return c.Clock.Wall().Add(time.Duration(c.off.Load())) }
+
+// Pause waits; false when ctx has ended before.
+func Pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

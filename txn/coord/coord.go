@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kahuna/cluster"
+	"kahuna/internal/clock"
 	"kahuna/op"
 )
 
@@ -81,7 +82,7 @@ func (c *Coordinator) Transact(ctx context.Context, watches []op.Seen, fn func(t
 		if !errors.Is(err, ErrConflict) || time.Now().After(until) {
 			return done, err
 		}
-		if !c.pause(ctx, wait/2+time.Duration(c.o.Rand(int64(wait)))) {
+		if !clock.Pause(ctx, wait/2+time.Duration(c.o.Rand(int64(wait)))) {
 			return false, err
 		}
 	}
@@ -189,15 +190,4 @@ type snapshot struct {
 // Do reads at the snapshot's timestamp.
 func (s snapshot) Do(ctx context.Context, ops []op.Op) []op.Outcome {
 	return s.router.ReadAt(ctx, s.at, ops, true)
-}
-
-func (c *Coordinator) pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kahuna/cluster"
+	"kahuna/internal/clock"
 	"kahuna/op"
 )
 
@@ -13,7 +14,7 @@ const finishInterval = 5 * time.Second
 
 // finishLeft ends transactions whose coordinators died, so that nothing of them stays, until the Coordinator is closed.
 func (c *Coordinator) finishLeft() {
-	for c.pause(c.ctx, finishInterval) {
+	for clock.Pause(c.ctx, finishInterval) {
 		ctx, cancel := context.WithTimeout(c.ctx, resolveTimeout)
 		left, err := c.o.Left(ctx)
 		cancel()
