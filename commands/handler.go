@@ -71,6 +71,7 @@ type Conn struct {
 func (h *Handler) Open(conn Conn) *Session {
 	s := &Session{h: h, conn: conn, since: h.now()}
 	s.seen.Store(s.since.UnixMilli())
+	s.queued.Store(-1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sessions[conn.ID] = s
