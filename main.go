@@ -83,7 +83,14 @@ func noArguments(c *cli.Context) error {
 	return nil
 }
 
-func usageError(_ *cli.Context, err error, _ bool) error { return usage(err) }
+// usageError is what a flag that is none, or has a wrong value, ends with.
+func usageError(c *cli.Context, err error, _ bool) error {
+	help := "kahuna --help"
+	if c.Command != nil && c.Command.Name != "" && c.Command.Name != c.App.Name {
+		help = "kahuna " + c.Command.Name + " --help"
+	}
+	return usage(fmt.Errorf("%w; see %s", err, help))
+}
 
 // Exit codes, after sysexits.h where that has one.
 const (
