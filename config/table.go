@@ -43,7 +43,7 @@ func places(c *Config) []Setting {
 			Help: "Name of this node, for people. Empty: the name of the host."},
 		{Key: "join", value: addresses(&c.Join),
 			Help: "Peer addresses of nodes of the cluster to join. Empty: a new data directory starts a cluster of its own; " +
-				"one that already belongs to a cluster needs no list."},
+				"one that already belongs to a cluster needs no list. Must be empty in this version, which runs on one node."},
 	}
 }
 
@@ -52,7 +52,7 @@ func listeners(c *Config) []Setting {
 		{Key: "listen", value: address(&c.Listen, "127.0.0.1:6379"),
 			Help: "Where clients of the Redis protocol connect. Every command is answered here, from any client."},
 		{Key: "cluster-listen", value: address(&c.ClusterListen, "127.0.0.1:6380"),
-			Help: "Where cluster-aware clients connect: answers MOVED for what another node leads."},
+			Help: "Where cluster-aware clients connect: answers MOVED for what another node leads. Plain clients only in this version: it has no CLUSTER command yet."},
 		{Key: "peer-listen", value: address(&c.PeerListen, "127.0.0.1:6381"),
 			Help: "Where the other nodes connect."},
 		{Key: "admin-listen", value: address(&c.AdminListen, "127.0.0.1:6382"),
