@@ -174,8 +174,11 @@ func (t *task) run() {
 
 // giveUp ends what is left when the time is over. None of it is in a log.
 func (t *task) giveUp() {
-	err := fmt.Errorf("%w: no leader for the range within %v", ErrClusterDown, t.r.timeout)
-	if errors.Is(t.cause, ErrTryAgain) {
+	err := fmt.Errorf("%w: the range did not answer within %v: %w", ErrClusterDown, t.r.timeout, t.cause)
+	switch {
+	case t.cause == nil:
+		err = fmt.Errorf("%w: the operation was not judged within %v", ErrTryAgain, t.r.timeout)
+	case errors.Is(t.cause, ErrTryAgain):
 		err = t.cause
 	}
 	for _, i := range t.left {
