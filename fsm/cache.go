@@ -138,29 +138,47 @@ func (r cacheReader) Scan(_, _ []byte, _, _ bool, _ func(key, value []byte) (boo
 	return errNotCached
 }
 
-// ReadCached answers a read of what is current, if the cache alone can. The caller has made sure that everything committed
-// before is applied.
-func (m *Machine) ReadCached(o op.Op) (res op.Result, ok bool) {
-	if n := o.Target(); n.Key == nil || !m.owns(m.state.Load(), o) {
-		return op.Result{}, false
+// ReadCached answers reads of what is current, if the cache alone can answer all of them. The caller has made sure that everything
+// committed before is applied. Several reads see one state: that between two batches. A single one may see what a batch has
+// written that is not in the store yet; it is committed.
+func (m *Machine) ReadCached(ops []op.Op) (results []op.Result, ok bool) {
+	generation := m.cache.at()
+	if len(ops) > 1 && generation%2 != 0 {
+		return nil, false
 	}
-	res, err := Read(cacheReader{m.cache}, mvcc.Latest, o)
-	return res, err == nil
+	results = make([]op.Result, len(ops))
+	for i, o := range ops {
+		if o.Target().Key == nil || !m.owns(m.state.Load(), o) {
+			return nil, false
+		}
+		res, err := Read(cacheReader{m.cache}, mvcc.Latest, o)
+		if err != nil {
+			return nil, false
+		}
+		results[i] = res
+	}
+	return results, len(ops) == 1 || m.cache.at() == generation
 }
 
 // Generation is to be asked for before the snapshot is taken whose reads go to Warm.
 func (m *Machine) Generation() uint64 { return m.cache.at() }
 
-// Warm lets the cache have the current record of the name that a read was about, from the snapshot it was read in.
-func (m *Machine) Warm(generation uint64, r mvcc.Reader, o op.Op) error {
-	n := o.Target()
-	if n.Key == nil {
-		return nil
-	}
-	key := storage.AppendCurrent(nil, n)
-	value, there, err := r.Get(key)
-	if err == nil {
+// Warm lets the cache have the current records of the names that reads were about, from the snapshot they were read in.
+func (m *Machine) Warm(generation uint64, r mvcc.Reader, ops []op.Op) error {
+	for _, o := range ops {
+		n := o.Target()
+		if n.Key == nil {
+			continue
+		}
+		key := storage.AppendCurrent(nil, n)
+		if _, known := m.cache.peek(key); known {
+			continue
+		}
+		value, there, err := r.Get(key)
+		if err != nil {
+			return err
+		}
 		m.cache.warm(generation, key, cached{bytes.Clone(value), there})
 	}
-	return err
+	return nil
 }

@@ -106,3 +106,21 @@ func TestCacheIsNotWarmedWithThePast(t *testing.T) {
 		t.Error("the cache was warmed while a batch was under way")
 	}
 }
+
+// Several reads are answered from the cache only when no batch has come between them: one of them would see it and the other not.
+func TestReadsFromTheCacheSeeOneState(t *testing.T) {
+	r := newReplica(t, op.Position{}, loadEnd)
+	r.do(Unit{set("b", "1"), set("c", "2")})
+	both := []op.Op{get("b"), get("c")}
+	if got, ok := r.ReadCached(both); !ok || string(got[0].Value) != "1" || string(got[1].Value) != "2" {
+		t.Fatalf("what was just written is not in the cache: %v", got)
+	}
+	r.cache.turn()
+	if got, ok := r.ReadCached(both); ok {
+		t.Errorf("in the middle of a batch two reads got %v", got)
+	}
+	if _, ok := r.ReadCached(both[:1]); !ok {
+		t.Error("a single read does not need to wait for the end of a batch")
+	}
+	r.cache.turn()
+}

@@ -39,11 +39,12 @@ func (r *Replica) read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 		}
 		return nil, err
 	}
-	single := at == mvcc.Latest && len(ops) == 1
-	if single {
-		if res, ok := r.machine.ReadCached(ops[0]); ok {
-			r.tellRemaining(ops[0], &res)
-			return []op.Result{res}, nil
+	if at == mvcc.Latest {
+		if results, ok := r.machine.ReadCached(ops); ok {
+			for i, o := range ops {
+				r.tellRemaining(o, &results[i])
+			}
+			return results, nil
 		}
 	}
 	generation := r.machine.Generation()
@@ -62,8 +63,8 @@ func (r *Replica) read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 		r.tellRemaining(o, &res)
 		results[i] = res
 	}
-	if single {
-		return results, r.machine.Warm(generation, snap, ops[0])
+	if at == mvcc.Latest {
+		return results, r.machine.Warm(generation, snap, ops)
 	}
 	return results, nil
 }
