@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	gometrics "runtime/metrics"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +32,10 @@ import (
 func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.Logger) (node, error) {
 	if len(cfg.Join) > 0 {
 		return nil, &failure{exitSetting, errors.New("join: this version runs on one node and can't join others; leave it out")}
+	}
+	// Nobody speaks to a node that is alone: what connects to its peer port is to be refused, not left waiting.
+	if err := ports.peer.Close(); err != nil {
+		return nil, err
 	}
 	k := &kahunaNode{failed: make(chan error, 1)}
 	n, err := cluster.Open(clusterConfig(cfg, ports, log, k.fail))
@@ -123,8 +128,15 @@ func info(cfg *config.Config, ports *ports, n *cluster.Node, started time.Time) 
 		return commands.NodeInfo{Program: "kahuna", Version: version.Get().Version, RedisVersion: "7.4.0", NodeID: s.NodeID, NodeName: name,
 			ClusterID: s.ClusterID, Started: started, Port: port(ports.client), ClusterPort: port(ports.cluster), PeerPort: port(ports.peer),
 			AdminPort: port(ports.admin), ClientsMax: cfg.ClientsMax, Nodes: 1, Partitions: s.Partitions, Leaders: s.Leaders, Replicas: 1,
-			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes}
+			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes, MemoryBytes: memoryBytes()}
 	}
+}
+
+// memoryBytes is what Go has from the system for this process.
+func memoryBytes() int64 {
+	sample := []gometrics.Sample{{Name: "/memory/classes/total:bytes"}}
+	gometrics.Read(sample)
+	return int64(sample[0].Value.Uint64())
 }
 
 // kahunaNode is the node with what serves its clients.
