@@ -11,7 +11,7 @@ type guard interface {
 	FirstIndex() uint64
 	// EntryTerm is the term of an entry that is in the log, or of the snapshot marker.
 	EntryTerm(index uint64) (term uint64, ok bool)
-	// Refuses tells that this replica must not take part in elections for now.
+	// Refuses tells that this replica must take part in no elections at present.
 	Refuses() bool
 }
 

@@ -130,6 +130,14 @@ func badSizes(t *testing.T, s *rig.Server) {
 	if r := do(t, c, "GET", "big"); r.Text != value {
 		t.Errorf("a value of 4 MiB comes back as %d bytes", len(r.Text))
 	}
+	for _, args := range [][]string{{"COPY", "big", "copy"}, {"RENAME", "copy", "moved"}} {
+		if r := do(t, c, args...); r.Err() != "" {
+			t.Errorf("%s of a value of 4 MiB answers %s", args[0], r)
+		}
+	}
+	if r := do(t, c, "GET", "moved"); r.Text != value {
+		t.Errorf("a value of 4 MiB that was copied and renamed has %d bytes", len(r.Text))
+	}
 	const large = "too large (limit "
 	for _, args := range [][]string{
 		{"SET", name + "n", "x"}, {"LOCK", name + "n", "o", "1000"}, {"LOCK", "l", name + "n", "1000"}, {"SEQNEXT", name + "n"},
