@@ -27,13 +27,18 @@ func (g *Group) Propose(data []byte) Proposal {
 	}
 	inst := g.instance.Load()
 	if inst == nil || inst.raft.State() != raft.Leader {
-		return Proposal{err: fmt.Errorf("%w: %w", ErrNotProposed, ErrNotLeader)}
+		return g.notProposed(ErrNotLeader)
 	}
 	f := inst.raft.Apply(data, 0)
 	if !enqueued(f) {
-		return Proposal{err: fmt.Errorf("%w: %w", ErrNotProposed, f.Error())}
+		return g.notProposed(f.Error())
 	}
 	return Proposal{group: g, instance: inst, future: f}
+}
+
+// notProposed is a proposal that Raft did not take. The group may have failed since it was asked for.
+func (g *Group) notProposed(why error) Proposal {
+	return Proposal{err: errors.Join(fmt.Errorf("%w: %w", ErrNotProposed, why), g.failure())}
 }
 
 // Wait returns the index and the state machine's result of the entry. An error is ErrNotProposed or ErrUncertain, together with
