@@ -60,6 +60,18 @@ func (r *Reader) Int() int64 {
 	return v
 }
 
+// Text takes a length and that many bytes, as a copy.
+func (r *Reader) Text() string {
+	n := r.Uint()
+	if n > uint64(len(r.rest)) {
+		r.fail()
+		return ""
+	}
+	t := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return t
+}
+
 // Position takes what AppendPosition has appended.
 func (r *Reader) Position() (p Position) {
 	slot, n := r.Uint(), r.Uint()

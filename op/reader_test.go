@@ -33,6 +33,15 @@ func TestReaderReadsWhatWasAppended(t *testing.T) {
 	}
 }
 
+func TestReaderText(t *testing.T) {
+	if r := op.NewReader([]byte("\x03abc\x00")); r.Text() != "abc" || r.Text() != "" || r.End() != nil {
+		t.Error("texts are not read as they were written")
+	}
+	if r := op.NewReader([]byte("\x04abc")); r.Text() != "" || r.End() == nil {
+		t.Error("a text that is cut off was read")
+	}
+}
+
 func readAll(r *op.Reader) (u uint64, i int64, u32 uint32, p op.Position) {
 	u, i, u32, p = r.Uint(), r.Int(), r.Uint32(), r.Position()
 	r.Position()

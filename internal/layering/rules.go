@@ -24,6 +24,7 @@ var layers = []layer{
 	{packages: []string{"raftgroup"}},
 	{packages: []string{"internal/clock"}},
 	// ======== below this line everything is a function of the log ========
+	{packages: []string{"placement"}, deterministic: true},
 	{packages: []string{"fsm"}, deterministic: true},
 	{packages: []string{"txn"}, deterministic: true},
 	{packages: []string{"locks", "sequencer", "keys"}, deterministic: true},
