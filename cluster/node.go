@@ -78,16 +78,17 @@ const (
 
 // Node is one member of a cluster.
 type Node struct {
-	cfg      Config
-	identity identity
-	store    *storage.Store
-	log      *wal.Log
-	host     *raftgroup.Host
-	router   *Router
-	oracle   *oracle
-	meta     *partition.Replica
-	disk     diskGuard
-	faulted  sync.Once
+	cfg       Config
+	identity  identity
+	store     *storage.Store
+	log       *wal.Log
+	host      *raftgroup.Host
+	router    *Router
+	oracle    *oracle
+	meta      *partition.Replica
+	disk      diskGuard
+	documents *Documents
+	faulted   sync.Once
 
 	mu       sync.Mutex
 	replicas map[uint32]*partition.Replica
@@ -147,6 +148,7 @@ func (n *Node) open() (err error) {
 	n.router = &Router{replica: n.Replica, clock: n.oracle, writable: n.disk.check, timeout: n.cfg.RequestTimeout, unitOps: unitOps,
 		unitSize: entryBytes}
 	n.router.ranges.Store(NewRangeMap(1))
+	n.documents = newDocuments(n)
 	return n.openReplicas()
 }
 
@@ -175,7 +177,7 @@ func (n *Node) openReplica(id uint32) error {
 		Dir: filepath.Join(n.cfg.DataDir, "groups", fmt.Sprint(id)), Logger: n.cfg.Logger, OnFault: n.fault,
 		Limits: partition.Limits{QueueOps: n.cfg.QueueOpsMax, QueueBytes: n.cfg.QueueBytesMax, EntryOps: entryOps, EntryBytes: entryBytes}}
 	if id == fsm.Meta {
-		cfg.Stamper, cfg.OnLeader, cfg.OnFollower = nil, n.leadMeta, n.oracle.follow
+		cfg.Stamper, cfg.OnLeader, cfg.OnFollower, cfg.OnDocuments = nil, n.leadMeta, n.oracle.follow, n.documents.tell
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return err

@@ -53,6 +53,9 @@ func (m *RangeMap) Find(name []byte) *Range {
 
 // route gives the partition that an operation goes to.
 func (m *RangeMap) route(o op.Op) uint32 {
+	if op.OfMeta(o) {
+		return fsm.Meta
+	}
 	switch o := o.(type) {
 	case *op.Scan:
 		return m.Ranges[m.at(o.From)].ID

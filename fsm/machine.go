@@ -31,11 +31,15 @@ type Machine struct {
 	state    atomic.Pointer[State]
 	observer atomic.Pointer[Observer]
 	restores atomic.Uint64 // begun
+	// documents is told that documents of the meta group have changed, as observer is of names.
+	documents atomic.Pointer[func()]
 
 	cache   *recordCache
 	work    mvcc.Working
 	changes []mvcc.Change
 	next    State // the state of the batch in the making
+	// nextDocuments: the batch in the making may change documents.
+	nextDocuments bool
 }
 
 // ErrExists says that a partition stands in the store already.
@@ -98,6 +102,9 @@ func (m *Machine) Applied() uint64 { return m.state.Load().Index }
 // Observe sets who is told about changes.
 func (m *Machine) Observe(o Observer) { m.observer.Store(&o) }
 
+// ObserveDocuments sets who is told that documents of the meta group may have changed, as Observe does; also after a Restore.
+func (m *Machine) ObserveDocuments(f func()) { m.documents.Store(&f) }
+
 // Apply applies entries in the order of the log and returns the results of each, by operation. Entries at or below the applied
 // index change nothing and have no results. An error is a fault: nothing of the batch in the making is in the store, and the
 // machine is not to be used any more.
@@ -119,7 +126,7 @@ func (m *Machine) applyBatch(entries []LogEntry, results [][]op.Result) (n int, 
 	defer m.cache.turn()
 	b := m.store.NewBatch()
 	defer b.Discard()
-	m.next, m.changes = m.State(), m.changes[:0]
+	m.next, m.changes, m.nextDocuments = m.State(), m.changes[:0], false
 	for n < len(entries) && (n == 0 || b.Bytes() < batchBytesMax && b.Len() < batchKeysMax) {
 		e := entries[n]
 		if e.Index > m.next.Index {
@@ -145,6 +152,15 @@ func (m *Machine) tell() {
 		(*o)(m.changes)
 	}
 	clear(m.changes)
+	if m.nextDocuments {
+		m.tellDocuments()
+	}
+}
+
+func (m *Machine) tellDocuments() {
+	if f := m.documents.Load(); f != nil {
+		(*f)()
+	}
 }
 
 func (m *Machine) applyEntry(b *storage.Batch, le LogEntry) ([]op.Result, error) {

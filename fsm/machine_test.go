@@ -269,13 +269,13 @@ func TestMoved(t *testing.T) {
 			t.Errorf("%T in the meta group: %d", o, got)
 		}
 	}
-	for _, o := range []op.Op{&op.ClockBound{}, &op.InitCluster{}, &op.RangeMap{}} {
+	for _, o := range []op.Op{&op.ClockBound{}, &op.InitCluster{}, &op.RangeMap{}, &op.MetaPut{}, &op.MetaGet{}, &op.MetaList{}} {
 		kinds[o.Kind()] = true
 		if got := r.one(o).Status; got != op.Moved {
 			t.Errorf("%T outside of the meta group: %d", o, got)
 		}
 	}
-	for k := op.Kind(1); k <= op.KindTxnRead; k++ {
+	for k := op.Kind(1); k <= op.KindMetaList; k++ {
 		if !kinds[k] {
 			t.Errorf("kind %d was not tried", k)
 		}

@@ -13,6 +13,9 @@ const (
 	metaClock   byte = 1 // the bound below which timestamps may be given out
 	metaCluster byte = 2 // the cluster's id
 	metaMap     byte = 3 // the range map
+	// metaVersion is the last version that was given to a document, metaDocument begins the documents' keys.
+	metaVersion  byte = 4
+	metaDocument byte = 5
 )
 
 const metaFormat = 1

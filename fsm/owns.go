@@ -4,12 +4,10 @@ import "kahuna/op"
 
 // owns tells whether all that an operation is about lies in the partition's range. The meta group owns no names.
 func (m *Machine) owns(s *State, o op.Op) bool {
-	switch o := o.(type) {
-	case *op.ClockBound, *op.InitCluster, *op.RangeMap:
+	if op.OfMeta(o) {
 		return m.id == Meta
-	default:
-		return m.id != Meta && ownsAll(s, o)
 	}
+	return m.id != Meta && ownsAll(s, o)
 }
 
 func ownsAll(s *State, o op.Op) bool {

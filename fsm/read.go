@@ -49,6 +49,10 @@ func Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, error) {
 		return count(v, o)
 	case *op.Check:
 		return txn.Check(r, o)
+	case *op.MetaGet:
+		return getDocument(r, o)
+	case *op.MetaList:
+		return listDocuments(r, o)
 	case *op.RangeMap:
 		value, found, err := loadMeta(r, metaMap)
 		return op.Result{Found: found, Value: clip(value)}, err

@@ -59,6 +59,9 @@ func (m *Machine) judge(b *entryBatch, o op.Op, ts op.Timestamp) (op.Result, err
 		return clockBound(b, o)
 	case *op.InitCluster:
 		return initCluster(b, o)
+	case *op.MetaPut:
+		m.nextDocuments = true
+		return putDocument(b, o)
 	}
 	if o.ReadOnly() {
 		return Read(b, ts, o)

@@ -101,6 +101,7 @@ func (m *Machine) Restore(r io.Reader) error {
 		return err
 	}
 	m.state.Store(&s)
+	m.tellDocuments()
 	return nil
 }
 

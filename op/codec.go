@@ -360,6 +360,9 @@ var makers = [256]func() Op{
 	KindInitCluster: func() Op { return new(InitCluster) },
 	KindRangeMap:    func() Op { return new(RangeMap) },
 	KindTxnRead:     func() Op { return new(TxnRead) },
+	KindMetaPut:     func() Op { return new(MetaPut) },
+	KindMetaGet:     func() Op { return new(MetaGet) },
+	KindMetaList:    func() Op { return new(MetaList) },
 }
 
 func first(ns []Name) Name {

@@ -11,7 +11,7 @@ import (
 // panics.
 func FuzzDecode(f *testing.F) {
 	fill := filler{rand.New(rand.NewPCG(4, 0)), maxNesting - 1}
-	for k := Kind(1); k < kinds; k++ {
+	for _, k := range kinds {
 		f.Add(Append(nil, fill.someOp(k)))
 		f.Add(Append(nil, makers[k]()))
 	}

@@ -48,6 +48,9 @@ const (
 	KindInitCluster Kind = 34
 	KindRangeMap    Kind = 35
 	KindTxnRead     Kind = 36
+	KindMetaPut     Kind = 37
+	KindMetaGet     Kind = 38
+	KindMetaList    Kind = 39
 )
 
 // Op is one operation. Target is what it is routed by (Scan, Count and DeleteRange, which are about a range, are routed by

@@ -33,6 +33,12 @@ func Size(o Op) int {
 		return headBytes + len(o.Name) + len(o.Idem)
 	case *InitCluster:
 		return headBytes + len(o.ClusterID) + len(o.Map)
+	case *MetaPut:
+		return headBytes + len(o.Key) + len(o.Value)
+	case *MetaGet:
+		return headBytes + len(o.Key)
+	case *MetaList:
+		return headBytes + len(o.Prefix) + len(o.After)
 	case *DeleteRange:
 		return headBytes + spanSize(o.From, o.To)
 	case *Count:

@@ -36,6 +36,8 @@ type Config struct {
 	// OnLeader and OnFollower tell that the replica leads, and may be asked, and that it no longer does. May be nil.
 	OnLeader   func(term uint64)
 	OnFollower func()
+	// OnDocuments tells that documents of the meta group may have changed here. It must not wait. May be nil.
+	OnDocuments func()
 	// OnFault is told that what the store has of the partition can't be read, so that the replica can't serve when it leads. May be
 	// called from any goroutine, and must not wait. May be nil.
 	OnFault func(error)
@@ -73,6 +75,9 @@ func Open(cfg Config) (*Replica, error) {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.leases = newLeases(r)
 	machine.Observe(r.leases.observe)
+	if cfg.OnDocuments != nil {
+		machine.ObserveDocuments(cfg.OnDocuments)
+	}
 	r.group, err = cfg.Host.Open(raftgroup.GroupConfig{ID: cfg.ID, Machine: machineOf{machine, cfg.Store}, Bootstrap: cfg.Bootstrap,
 		Dir: cfg.Dir, OnLeader: r.lead, OnFollower: r.follow, OnStored: r.writing.end})
 	if err != nil {
