@@ -73,12 +73,12 @@ func clusterConfig(cfg *config.Config, ports *ports, log zerolog.Logger, fail fu
 func commandLimits(cfg *config.Config) commands.Limits {
 	return commands.Limits{NameBytes: cfg.NameBytesMax, ValueBytes: int(cfg.ValueBytesMax), LockTTLMilli: cfg.LockTTLMax.Milliseconds(),
 		IdemMilli: cfg.SequenceIdemWindow.Milliseconds(), QueuedCommands: cfg.MultiCommandsMax, QueuedBytes: int(cfg.MultiBytesMax),
-		Watches: cfg.WatchesMax, ReplyBytes: int(cfg.ReplyBytesMax)}
+		Watches: cfg.WatchesMax, Subscriptions: cfg.SubscriptionsMax, ReplyBytes: int(cfg.ReplyBytesMax)}
 }
 
 func serverConfig(cfg *config.Config, log zerolog.Logger) server.Config {
 	return server.Config{Logger: log, MaxClients: cfg.ClientsMax, MaxRequestBytes: int(cfg.RequestBytesMax), InputBytesMax: cfg.InputBytesMax,
-		OutputBufferBytes: int(cfg.OutputBufferBytesMax), IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout}
+		OutputBufferBytes: int(cfg.OutputBufferBytesMax), PushBufferBytes: int(cfg.PushBufferBytesMax), IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout}
 }
 
 func sessionLimits(cfg *config.Config) server.Limits {
@@ -204,5 +204,5 @@ type sessions struct {
 }
 
 func (s sessions) Open(info server.ConnInfo) server.Session {
-	return &session{s.handler.Open(commands.Conn{ID: info.ID, Remote: info.Remote, Local: info.Local, Kill: info.Kill, Flush: info.Flush}), s.limits, nil}
+	return &session{s.handler.Open(commands.Conn{ID: info.ID, Remote: info.Remote, Local: info.Local, Kill: info.Kill, Flush: info.Flush, Push: info.Push, Collect: info.Collect}), s.limits, nil}
 }

@@ -26,5 +26,9 @@ func (s *session) Serve(ctx context.Context, cmds []server.Command, w *resp.Writ
 	return keep
 }
 
-// Limits are the same for all.
-func (s *session) Limits() server.Limits { return s.limits }
+// Limits are the same for all, save that who listens to messages may be silent.
+func (s *session) Limits() server.Limits {
+	l := s.limits
+	l.KeepIdle = s.Listening()
+	return l
+}

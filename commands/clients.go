@@ -3,6 +3,8 @@ package commands
 import (
 	"fmt"
 	"strings"
+
+	"kahuna/pubsub"
 )
 
 func clientRow() Command {
@@ -99,23 +101,30 @@ func (s *Session) line() string {
 	if row := s.command.Load(); row != nil {
 		cmd = row.fullName()
 	}
-	flags := "N"
+	flags := ""
 	multi := int(s.queued.Load())
 	if multi >= 0 {
-		flags = "x"
+		flags += "x"
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=0 sub=0 psub=0 ssub=0 multi=%d watch=%d cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+	sub, psub, ssub := s.subs[pubsub.Channel].Load(), s.subs[pubsub.Pattern].Load(), s.subs[pubsub.Shard].Load()
+	if sub+psub+ssub > 0 {
+		flags = "P" + flags
+	}
+	if flags == "" {
+		flags = "N"
+	}
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d watch=%d cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		s.conn.ID, s.conn.Remote, s.conn.Local, name, int64(now.Sub(s.since).Seconds()), max(now.UnixMilli()-s.seen.Load(), 0)/1000,
-		flags, multi, s.watches.Load(), cmd, max(s.proto.Load(), 2), libName, libVer)
+		flags, sub, psub, ssub, multi, s.watches.Load(), cmd, max(s.proto.Load(), 2), libName, libVer)
 }
 
 func parseClientList(p *parser) request {
 	var ids map[int64]bool
-	none := false
+	kind := ""
 	for p.more() {
 		switch {
 		case len(p.args) > 1 && p.is("TYPE"):
-			none = none || !p.clientType()
+			kind = p.clientType()
 		case len(p.args) > 1 && p.is("ID"):
 			ids = map[int64]bool{}
 			for p.more() {
@@ -133,7 +142,7 @@ func parseClientList(p *parser) request {
 		var b strings.Builder
 		c.s.proto.Store(int32(c.w.Proto()))
 		for _, s := range c.s.h.clients() {
-			if !none && (ids == nil || ids[s.conn.ID]) {
+			if (kind == "" || kind == s.kind()) && (ids == nil || ids[s.conn.ID]) {
 				b.WriteString(s.line())
 			}
 		}
@@ -141,17 +150,25 @@ func parseClientList(p *parser) request {
 	}}
 }
 
-// clientType takes a type of client and tells whether there can be any of it: all are normal ones.
-func (p *parser) clientType() bool {
-	kind := p.next()
-	switch lower(kind) {
-	case "normal":
-		return true
-	case "master", "replica", "slave", "pubsub":
-		return false
+// clientType takes a type of client, of which there are two here: normal ones and subscribers.
+func (p *parser) clientType() string {
+	arg := p.next()
+	switch kind := lower(arg); kind {
+	case "normal", "pubsub", "master", "replica":
+		return kind
+	case "slave":
+		return "replica"
 	}
-	p.fail("ERR Unknown client type '" + shown(kind, 128) + "'")
-	return false
+	p.fail("ERR Unknown client type '" + shown(arg, 128) + "'")
+	return ""
+}
+
+// kind is the type of a client. Any goroutine may call it.
+func (s *Session) kind() string {
+	if s.subs[pubsub.Channel].Load()+s.subs[pubsub.Pattern].Load()+s.subs[pubsub.Shard].Load() > 0 {
+		return "pubsub"
+	}
+	return "normal"
 }
 
 func parseOnOff(p *parser) request {

@@ -28,10 +28,30 @@ func parsePing(p *parser) request {
 	if !p.more() {
 		return pong
 	}
-	return parseEcho(p)
+	text := p.next()
+	return request{local: func(c *call) {
+		if c.s.listensInRESP2(c.w) {
+			c.pongBeside(text)
+			return
+		}
+		c.w.Bulk(text)
+	}}
 }
 
-var pong = request{local: func(c *call) { c.w.SimpleString("PONG") }}
+var pong = request{local: func(c *call) {
+	if c.s.listensInRESP2(c.w) {
+		c.pongBeside(nil)
+		return
+	}
+	c.w.SimpleString("PONG")
+}}
+
+// pongBeside answers PING in the form of a message, which is all that a subscribed client in RESP2 understands.
+func (c *call) pongBeside(text []byte) {
+	c.w.Array(2)
+	c.w.BulkString("pong")
+	c.w.Bulk(text)
+}
 
 func parseEcho(p *parser) request {
 	text := p.next()
@@ -54,6 +74,10 @@ func directQuit(s *Session, x *execution) {
 
 func directReset(s *Session, x *execution) {
 	s.dropTransaction()
+	s.dropSubscriptions()
+	if s.conn.Collect != nil {
+		s.conn.Collect()
+	}
 	x.w.SetProto(2)
 	s.setName("")
 	x.w.SimpleString("RESET")

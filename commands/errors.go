@@ -25,6 +25,7 @@ const (
 	errDecrement     = "ERR decrement would overflow"
 	errNestedMulti   = "ERR MULTI calls can not be nested"
 	errWatchInMulti  = "ERR WATCH inside MULTI is not allowed"
+	errNoMulti       = "ERR Command not allowed inside a transaction"
 	errNoMultiExec   = "ERR EXEC without MULTI"
 	errNoMultiDrop   = "ERR DISCARD without MULTI"
 	errExecAbort     = "EXECABORT Transaction discarded because of previous errors."

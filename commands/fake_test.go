@@ -26,6 +26,8 @@ type fake struct {
 	last  op.Timestamp
 	calls []int // how many operations each Do got
 	fail  error // the outcome of everything, when set
+
+	conflicts int // how many transactions run in vain
 }
 
 // state is all versions of all names, oldest first.
@@ -97,7 +99,7 @@ func (f *fake) Transact(_ context.Context, watches []op.Seen, fn func(tx Doer) e
 			return false, err
 		}
 		f.mu.Lock()
-		if f.state == base && base.changes == before {
+		if f.conflicts--; f.conflicts < 0 && f.state == base && base.changes == before {
 			f.state = copied
 			f.mu.Unlock()
 			return true, nil

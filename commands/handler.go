@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"kahuna/op"
+	"kahuna/pubsub"
+	"kahuna/resp"
 )
 
 // Options are what a Handler needs. Backend, Now and Rand are required.
@@ -17,6 +19,7 @@ type Options struct {
 	Rand     func() uint64                        // SCAN cursors, RANDOMKEY
 	Settings func() []Setting                     // of CONFIG GET; may be nil
 	After    func(time.Duration) <-chan time.Time // for DEBUG SLEEP; may be nil, then it answers at once
+	Hub      *pubsub.Hub                          // of this node; nil: the handler makes one that knows no other nodes
 }
 
 // Handler makes sessions and holds what they share: the command table, the cursors of SCAN, and the list of clients. It is
@@ -30,6 +33,7 @@ type Handler struct {
 	after    func(time.Duration) <-chan time.Time
 	table    *table
 	cursors  cursors
+	hub      *pubsub.Hub
 
 	mu       sync.Mutex // guards what follows; held for moments only
 	sessions map[int64]*Session
@@ -52,6 +56,9 @@ func NewHandler(o Options) *Handler {
 			return c
 		}
 	}
+	if h.hub = o.Hub; h.hub == nil {
+		h.hub = pubsub.New(nil)
+	}
 	h.cursors = newCursors(h.limits.ScanPositions, o.Rand)
 	return h
 }
@@ -65,6 +72,10 @@ type Conn struct {
 	// Flush sends the replies that Serve has written so far and empties its Writer. Serve calls it between replies when
 	// many bytes have gathered. May be nil.
 	Flush func() error
+	// Push sends data beside the replies, from any goroutine, and does not wait; nil: nothing is pushed. Collect moves what
+	// was pushed and not sent yet into the Writer of the Serve that runs. See server.ConnInfo.
+	Push    func(fn func(w *resp.Writer))
+	Collect func()
 }
 
 // Open makes the session of a new connection. Close it.

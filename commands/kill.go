@@ -5,7 +5,7 @@ type killFilter struct {
 	id            int64
 	addr, laddr   string
 	user          string
-	none          bool // a type of which there is none
+	kind          string
 	includeCaller bool
 }
 
@@ -25,7 +25,7 @@ func parseClientKill(p *parser) request {
 			}
 			f.id = id
 		case p.is("TYPE"):
-			f.none = !p.clientType() || f.none
+			f.kind = p.clientType()
 		case p.is("ADDR"):
 			f.addr = string(p.next())
 		case p.is("LADDR"):
@@ -80,7 +80,7 @@ func (h *Handler) kill(f killFilter, caller *Session) (n int) {
 }
 
 func (f *killFilter) chooses(s *Session) bool {
-	return !f.none &&
+	return (f.kind == "" || f.kind == s.kind()) &&
 		(f.id == 0 || f.id == s.conn.ID) &&
 		(f.addr == "" || f.addr == s.conn.Remote) &&
 		(f.laddr == "" || f.laddr == s.conn.Local) &&

@@ -9,6 +9,7 @@ type Limits struct {
 	QueuedCommands int   // in one MULTI
 	QueuedBytes    int   // of the arguments of one MULTI
 	Watches        int   // watched keys of one session
+	Subscriptions  int   // of one session, of all kinds
 	ReplyBytes     int   // of one reply that gathers many values (MGET, KEYS)
 	PageItems      int   // of one page of KPREFIX, KRANGE and the SCAN family
 	PageBytes      int   // of such a page
@@ -27,6 +28,7 @@ var defaultLimits = Limits{
 	QueuedCommands: 10_000,
 	QueuedBytes:    64 << 20,
 	Watches:        4096,
+	Subscriptions:  10_000,
 	ReplyBytes:     256 << 20,
 	PageItems:      10_000,
 	PageBytes:      8 << 20,
@@ -48,6 +50,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.QueuedCommands, &defaultLimits.QueuedCommands},
 		{&l.QueuedBytes, &defaultLimits.QueuedBytes},
 		{&l.Watches, &defaultLimits.Watches},
+		{&l.Subscriptions, &defaultLimits.Subscriptions},
 		{&l.ReplyBytes, &defaultLimits.ReplyBytes},
 		{&l.PageItems, &defaultLimits.PageItems},
 		{&l.PageBytes, &defaultLimits.PageBytes},

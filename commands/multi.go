@@ -177,7 +177,7 @@ func (s *Session) execOps(ctx context.Context, all *request, watched []op.Seen) 
 // execSteps runs requests of several steps in one transaction. When it is run again, so is the writing of replies.
 func (s *Session) execSteps(x *execution, q *queue, watched []op.Seen) (bool, error) {
 	mark, proto := x.w.Len(), x.w.Proto()
-	return s.h.backend.Transact(x.ctx, watched, func(tx Doer) error {
+	return s.transact(x.ctx, watched, func(tx Doer) error {
 		x.w.Truncate(mark)
 		x.w.SetProto(proto)
 		x.w.Array(len(q.requests))

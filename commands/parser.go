@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 
 	"kahuna/op"
 )
@@ -211,6 +212,8 @@ func equalFold(a []byte, word string) bool {
 	}
 	return true
 }
+
+func upper(s string) string { return strings.ToUpper(s) }
 
 func lower(a []byte) string { return string(bytes.ToLower(a)) }
 

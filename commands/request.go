@@ -130,7 +130,7 @@ func (c *call) transact(ctx context.Context, fn func(tx *call) error) error {
 	if c.inTxn {
 		return fn(c)
 	}
-	_, err := c.s.h.backend.Transact(ctx, nil, func(d Doer) error {
+	_, err := c.s.transact(ctx, nil, func(d Doer) error {
 		return fn(&call{s: c.s, w: c.w, d: d, inTxn: true})
 	})
 	return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kahuna/op"
+	"kahuna/pubsub"
 	"kahuna/resp"
 )
 
@@ -23,6 +24,11 @@ type Session struct {
 	closing bool      // the connection ends after the replies so far
 
 	batch batch
+
+	sub      *pubsub.Subscriber // nil until the first subscription
+	subs     [3]atomic.Int32    // subscriptions by kind
+	outbox   []pubsub.Message   // published by the transaction that runs
+	monitors bool               // in MONITOR
 
 	seen    atomic.Int64 // Unix milliseconds of the last command
 	command atomic.Pointer[Command]
@@ -73,6 +79,7 @@ func (s *Session) Serve(ctx context.Context, cmds []Request, w *resp.Writer) boo
 // Close ends the session. What was queued or watched is dropped; nothing of it has taken effect.
 func (s *Session) Close() {
 	s.dropTransaction()
+	s.dropSubscriptions()
 	s.h.forget(s)
 }
 
@@ -84,6 +91,14 @@ func (s *Session) accept(x *execution) {
 		return
 	}
 	s.command.Store(row)
+	if s.listensInRESP2(x.w) && !row.mayWhileListening() {
+		s.reject(x, onlyListensText(row))
+		return
+	}
+	if s.multi != nil && row.has("no_multi") {
+		s.reject(x, errNoMulti)
+		return
+	}
 	if row.direct != nil {
 		s.flush(x)
 		row.direct(s, x)

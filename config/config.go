@@ -35,6 +35,8 @@ type Config struct {
 	ShutdownTimeout      time.Duration
 	RequestBytesMax      int64
 	OutputBufferBytesMax int64
+	PushBufferBytesMax   int64
+	SubscriptionsMax     int
 	InputBytesMax        int64 // of all connections together
 	ReplyBytesMax        int64
 	PipelineCommandsMax  int

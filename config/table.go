@@ -94,6 +94,12 @@ func clients(c *Config) []Setting {
 		{Key: "output-buffer-bytes-max", value: integer[int64](&c.OutputBufferBytesMax, 256*mib, 64*kib, 4*gib),
 			Help: "Bytes of replies that may wait for one connection to take them; beyond it, it is closed. A connection may " +
 				"hold that much memory."},
+		{Key: "push-buffer-bytes-max", value: integer[int64](&c.PushBufferBytesMax, 32*mib, 64*kib, 4*gib),
+			Help: "Bytes of messages (pub/sub, MONITOR) that may wait for one connection to take them; beyond it, it is closed. " +
+				"A subscriber that reads too slowly may hold that much memory."},
+		{Key: "subscriptions-max", value: integer(&c.SubscriptionsMax, 10000, 1, 1000000),
+			Help: "Channels and patterns that one connection may be subscribed to at a time. Each pattern is matched with every " +
+				"message."},
 		{Key: "input-bytes-max", value: integer[int64](&c.InputBytesMax, 1*gib, 16*mib, 256*gib),
 			Help: "Bytes of commands that all connections together may hold in memory before they are run; a command that " +
 				"finds no room is refused."},

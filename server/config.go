@@ -14,7 +14,8 @@ type Config struct {
 	MaxClients        int           // connections at once, both ports together; 10,000
 	MaxRequestBytes   int           // one command on the wire; 16 MiB
 	InputBytesMax     int64         // input buffers of all connections together; 1 GiB
-	OutputBufferBytes int           // replies and pushed data of one connection not yet sent; 256 MiB
+	OutputBufferBytes int           // replies of one connection not yet sent; 256 MiB
+	PushBufferBytes   int           // pushed data of one connection not yet sent; 32 MiB
 	IdleTimeout       time.Duration // a connection that sends nothing is closed; off
 	AuthTimeout       time.Duration // from connecting to being authenticated, a TLS handshake included; 10 s
 	FrameTimeout      time.Duration // for a begun command to arrive, plus a second per 16 KiB of it; 60 s
@@ -31,6 +32,7 @@ func (c Config) settled() Config {
 	orDefault(&c.MaxRequestBytes, 16<<20)
 	orDefault(&c.InputBytesMax, 1<<30)
 	orDefault(&c.OutputBufferBytes, 256<<20)
+	orDefault(&c.PushBufferBytes, 32<<20)
 	orDefault(&c.AuthTimeout, 10*time.Second)
 	orDefault(&c.FrameTimeout, time.Minute)
 	orDefault(&c.WriteTimeout, time.Minute)

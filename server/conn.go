@@ -161,7 +161,7 @@ func (c *conn) read() error {
 func (c *conn) greet() (ConnInfo, error) {
 	info := ConnInfo{
 		ID: c.id, Remote: address(c.nc.RemoteAddr()), Local: address(c.nc.LocalAddr()), Port: c.port,
-		Kill: func() { c.end(ErrKilled) }, Push: c.push, Flush: func() error { return c.send(false) }, Watch: c.watch,
+		Kill: func() { c.end(ErrKilled) }, Push: c.push, Collect: c.collect, Flush: func() error { return c.send(false) }, Watch: c.watch,
 	}
 	secure, ok := c.nc.(*tls.Conn)
 	if !ok {

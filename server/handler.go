@@ -48,8 +48,11 @@ type ConnInfo struct {
 	// Push sends out-of-band data, from any goroutine, and does not wait: it calls fn at once with a Writer of the
 	// client's protocol version. The data is sent between replies, and not before the replies of a batch that is
 	// running, unless that is inside Watch. fn must not block or call into the connection. A client that lets more than
-	// Config.OutputBufferBytes gather is killed. After the end of the connection Push does nothing.
+	// Config.PushBufferBytes gather is killed. After the end of the connection Push does nothing.
 	Push func(fn func(w *resp.Writer))
+	// Collect puts what was pushed before, and was not sent yet, into w. Only Serve may call it, where w ends with a whole
+	// reply: for a reply that says that no more will be pushed, and so must not come before what was.
+	Collect func()
 	// Flush sends the replies written so far. Only Serve may call it, where w ends with a whole reply. The error needs
 	// no handling: ctx has ended then.
 	Flush func() error

@@ -99,11 +99,20 @@ func (c *conn) appendPush(fn func(w *resp.Writer)) (overflow bool) {
 	}
 	o.pushed.SetProto(c.w.Proto())
 	fn(&o.pushed)
-	if limit := c.srv.cfg.OutputBufferBytes; limit > 0 && o.pushed.Len() > limit {
+	if limit := c.srv.cfg.PushBufferBytes; limit > 0 && o.pushed.Len() > limit {
 		return true
 	}
 	c.startPusher()
 	return false
+}
+
+// collect is ConnInfo.Collect. A pusher that runs writes what it took before any reply of this batch is written.
+func (c *conn) collect() {
+	o := &c.out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c.w.Raw(o.pushed.Bytes())
+	o.pushed.Reset()
 }
 
 // startPusher has pushed data written in the background if nothing stands in its way. o.mu is held.

@@ -151,6 +151,12 @@ func TestPush(t *testing.T) {
 			<-proceed
 			w.SimpleString("rest")
 			return true
+		case "LAST":
+			begun <- struct{}{}
+			<-proceed
+			s.info.Collect()
+			w.SimpleString("last")
+			return true
 		case "HELLO":
 			w.SetProto(3)
 		case "BLOCK":
@@ -165,7 +171,7 @@ func TestPush(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun, proceed = make(chan struct{}), make(chan struct{})
 		ln := newPipeListener()
-		r := start(Config{OutputBufferBytes: 10_000}, h, ln)
+		r := start(Config{PushBufferBytes: 10_000}, h, ln)
 		c := ln.dial()
 		synctest.Wait()
 
@@ -191,6 +197,12 @@ func TestPush(t *testing.T) {
 		synctest.Wait()
 		proceed <- struct{}{}
 		c.expect(t, "+rest\r\n>1\r\n+e\r\n")
+
+		c.send(t, "LAST\r\n")
+		<-begun
+		message("before")
+		proceed <- struct{}{}
+		c.expect(t, ">1\r\n+before\r\n+last\r\n")
 
 		c.send(t, "BLOCK\r\n")
 		<-begun

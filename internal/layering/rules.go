@@ -22,7 +22,7 @@ var layers = []layer{
 	{packages: []string{"cluster"}},
 	{packages: []string{"partition", "peer"}},
 	{packages: []string{"raftgroup"}},
-	{packages: []string{"internal/clock"}},
+	{packages: []string{"internal/clock", "pubsub"}},
 	// ======== below this line everything is a function of the log ========
 	{packages: []string{"placement"}, deterministic: true},
 	{packages: []string{"fsm"}, deterministic: true},
