@@ -144,7 +144,7 @@ func parsePubsubNumsub(kind pubsub.Kind) func(p *parser) request {
 	return func(p *parser) request {
 		names := p.words()
 		return request{local: func(c *call) {
-			c.w.Map(len(names))
+			c.w.Array(2 * len(names)) // in RESP3 too, as Redis does
 			for _, n := range names {
 				c.w.Bulk(n)
 				c.w.Int(int64(c.s.h.hub.Members(kind, n)))
