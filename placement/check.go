@@ -50,6 +50,8 @@ func (s *State) checkNodes() error {
 			return fmt.Errorf("node %s does not come after node %s", n.ID, s.Nodes[i-1].ID)
 		case n.Status < Active || n.Status > Left:
 			return fmt.Errorf("node %s has the unknown status %d", n.ID, n.Status)
+		case n.Relieve < 0 || n.Relieve > MaxRanges+1:
+			return fmt.Errorf("node %s is to be relieved of %d groups, more than there can be", n.ID, n.Relieve)
 		case (n.Status == Left) != (n.Departed > 0):
 			return fmt.Errorf("node %s is %s and has %d as the order of its leaving", n.ID, n.Status, n.Departed)
 		}

@@ -79,7 +79,7 @@ func (w *writer) nodes(s *State) {
 		for _, t := range []string{n.Name, n.PeerAddr, n.ClientAddr, n.ClusterAddr, n.Zone} {
 			w.text(t)
 		}
-		w.uint(uint64(n.Status), uint64(n.Departed))
+		w.uint(uint64(n.Status), uint64(n.Relieve), uint64(n.Departed))
 	}
 }
 
@@ -161,7 +161,7 @@ func (r *reader) state() *State {
 
 func (r *reader) node() Node {
 	return Node{ID: r.ref(), Name: r.Text(), PeerAddr: r.Text(), ClientAddr: r.Text(), ClusterAddr: r.Text(), Zone: r.Text(),
-		Status: NodeStatus(r.small(int(Left))), Departed: r.Uint32()}
+		Status: NodeStatus(r.small(int(Left))), Relieve: r.small(MaxRanges + 1), Departed: r.Uint32()}
 }
 
 func (r *reader) ref() string {

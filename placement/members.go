@@ -20,15 +20,15 @@ var (
 
 // Join adds a node, or takes over the addresses, the name and the zone of one that is there; its status stays. A node that has
 // left is refused with ErrRemoved. Another member with the same peer address lost its identity to the new one and will not come
-// back: it becomes Draining, so that it is replaced at once.
+// back: it becomes Leaving, so that it is replaced at once.
 func (s *State) Join(n Node) error {
-	n.Status, n.Departed = Active, 0
+	n.Status, n.Relieve, n.Departed = Active, 0, 0
 	at, found := s.nodeAt(n.ID)
 	switch {
 	case found && s.Nodes[at].Status == Left:
 		return ErrRemoved
 	case found:
-		n.Status = s.Nodes[at].Status
+		n.Status, n.Relieve = s.Nodes[at].Status, s.Nodes[at].Relieve
 		s.Nodes[at] = n
 	case len(s.Nodes) >= MaxNodes:
 		return ErrTooMany
@@ -36,50 +36,69 @@ func (s *State) Join(n Node) error {
 		s.Nodes = slices.Insert(s.Nodes, at, n)
 	}
 	for i := range s.Nodes {
-		if other := &s.Nodes[i]; other.ID != n.ID && other.Status == Active && other.PeerAddr == n.PeerAddr {
-			other.Status = Draining
+		if other := &s.Nodes[i]; other.ID != n.ID && other.Status != Left && other.PeerAddr == n.PeerAddr {
+			s.relieve(other, Leaving)
 		}
 	}
 	return nil
 }
 
-// Drain has a node relieved of what it has; on false, that ends. ErrUnknownNode and ErrRemoved refuse it.
-func (s *State) Drain(id string, on bool) error {
+// SetStatus makes a member Active, Draining or Leaving: the last two have it relieved of all it has, and Plan ends Leaving with
+// Left. ErrUnknownNode and ErrRemoved refuse it. Whether a quorum survives that, CanLeave knows.
+func (s *State) SetStatus(id string, status NodeStatus) error {
 	n := s.Node(id)
 	switch {
 	case n == nil:
 		return ErrUnknownNode
 	case n.Status == Left:
 		return ErrRemoved
-	}
-	n.Status = Active
-	if on {
-		n.Status = Draining
+	case status == Active:
+		n.Status, n.Relieve = Active, 0
+	case status == Draining || status == Leaving:
+		s.relieve(n, status)
+	default:
+		return fmt.Errorf("placement: a node is not made %s", status)
 	}
 	return nil
+}
+
+func (s *State) relieve(n *Node, status NodeStatus) {
+	if n.Status == Active {
+		n.Relieve = s.groupsOf(n.ID)
+	}
+	n.Status = status
+}
+
+// groupsOf counts the groups that want a node as a voter.
+func (s *State) groupsOf(id string) (n int) {
+	for i := range s.Ranges {
+		if contains(s.Ranges[i].Replicas, id) {
+			n++
+		}
+	}
+	if contains(s.MetaVoters, id) {
+		n++
+	}
+	return n
 }
 
 // Leave makes a tombstone of a node. It is ErrInUse while a range or the meta group wants it. Leaving twice is no error.
 func (s *State) Leave(id string) error {
 	n := s.Node(id)
-	switch {
-	case n == nil:
+	if n == nil {
 		return ErrUnknownNode
-	case n.Status == Left:
-		return nil
-	case contains(s.MetaVoters, id):
-		return fmt.Errorf("%w (it votes in the meta group)", ErrInUse)
 	}
-	for i := range s.Ranges {
-		if contains(s.Ranges[i].Replicas, id) {
-			return fmt.Errorf("%w (partition %d, among others)", ErrInUse, s.Ranges[i].ID)
-		}
+	if n.Status == Left {
+		return nil
+	}
+	if groups := s.groupsOf(id); groups > 0 {
+		return fmt.Errorf("%w (%d groups)", ErrInUse, groups)
 	}
 	last := uint32(0)
 	for i := range s.Nodes {
 		last = max(last, s.Nodes[i].Departed)
 	}
-	n.Status, n.Departed = Left, last+1
+	n.Status, n.Relieve, n.Departed = Left, 0, last+1
 	s.forget()
 	return nil
 }

@@ -12,13 +12,13 @@ func TestJoin(t *testing.T) {
 	if err := s.Join(Node{ID: "n015", PeerAddr: "new"}); err != nil || s.Nodes[2].ID != "n015" || s.Nodes[2].Status != Active {
 		t.Fatal(s.Nodes, err)
 	}
-	if err := s.Drain("n00", true); err != nil {
+	if err := s.SetStatus("n00", Draining); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Join(Node{ID: "n00", PeerAddr: "moved"}); err != nil || s.Nodes[0].PeerAddr != "moved" || s.Nodes[0].Status != Draining {
 		t.Error("a node that comes back with another address", s.Nodes[0], err)
 	}
-	if err := s.Join(Node{ID: "n77", PeerAddr: s.Nodes[1].PeerAddr}); err != nil || s.Node("n01").Status != Draining || s.Node("n77").Status != Active {
+	if err := s.Join(Node{ID: "n77", PeerAddr: s.Nodes[1].PeerAddr}); err != nil || s.Node("n01").Status != Leaving || s.Node("n01").Relieve != 3 || s.Node("n77").Status != Active {
 		t.Error("a node that has another's address", s.Nodes, err)
 	}
 	if err := s.Check(); err != nil {
@@ -32,16 +32,21 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-func TestDrain(t *testing.T) {
+func TestSetStatus(t *testing.T) {
 	s := newState(t, 3, 2, 3)
-	if err := s.Drain("who", true); !errors.Is(err, ErrUnknownNode) {
+	if err := s.SetStatus("who", Draining); !errors.Is(err, ErrUnknownNode) {
 		t.Error(err)
 	}
-	if err := s.Drain("n00", true); err != nil || s.Nodes[0].Status != Draining {
-		t.Error(err)
+	for _, status := range []NodeStatus{Draining, Leaving, Draining} {
+		if err := s.SetStatus("n00", status); err != nil || s.Nodes[0].Status != status || s.Nodes[0].Relieve != 3 {
+			t.Error(s.Nodes[0], err)
+		}
 	}
-	if err := s.Drain("n00", false); err != nil || s.Nodes[0].Status != Active {
-		t.Error(err)
+	if err := s.SetStatus("n00", Active); err != nil || s.Nodes[0].Status != Active || s.Nodes[0].Relieve != 0 {
+		t.Error(s.Nodes[0], err)
+	}
+	if s.SetStatus("n00", Left) == nil || s.SetStatus("n00", 0) == nil {
+		t.Error("a status that is nobody's to set was set")
 	}
 }
 
@@ -63,7 +68,7 @@ func TestLeave(t *testing.T) {
 			t.Error(s.Node("n06"), err)
 		}
 	}
-	if err := errors.Join(s.Join(Node{ID: "n06"}), s.Drain("n06", true)); !errors.Is(err, ErrRemoved) || s.Node("n06").Status != Left {
+	if err := errors.Join(s.Join(Node{ID: "n06"}), s.SetStatus("n06", Draining)); !errors.Is(err, ErrRemoved) || s.Node("n06").Status != Left {
 		t.Error("it came back", err)
 	}
 	if err := s.Check(); err != nil {

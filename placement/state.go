@@ -33,7 +33,8 @@ type NodeStatus byte
 const (
 	Active   NodeStatus = 1 // takes replicas
 	Draining NodeStatus = 2 // is relieved of leaderships, then of replicas
-	Left     NodeStatus = 3 // a tombstone: no longer a member, and may not come back under this id
+	Leaving  NodeStatus = 3 // as Draining, and then becomes Left
+	Left     NodeStatus = 4 // a tombstone: no longer a member, and may not come back under this id
 )
 
 func (s NodeStatus) String() string {
@@ -42,6 +43,8 @@ func (s NodeStatus) String() string {
 		return "active"
 	case Draining:
 		return "draining"
+	case Leaving:
+		return "leaving"
 	case Left:
 		return "left"
 	}
@@ -57,6 +60,7 @@ type Node struct {
 	ClusterAddr string // for cluster-aware clients
 	Zone        string // replicas of a range are kept in different zones; empty: unknown
 	Status      NodeStatus
+	Relieve     int    // of a node that drains or leaves: how many groups wanted it when that began; else 0
 	Departed    uint32 // of a node that has left: in which order, from 1; else 0
 }
 

@@ -133,6 +133,7 @@ func TestCheckRefuses(t *testing.T) {
 		"node without id":     func(s *State) { s.Nodes = append([]Node{{Status: Active}}, s.Nodes...) },
 		"no status":           func(s *State) { s.Nodes[4].Status = 0 },
 		"unknown status":      func(s *State) { s.Nodes[4].Status = Left + 1 },
+		"too much to relieve": func(s *State) { s.Nodes[5].Relieve = MaxRanges + 2 },
 		"left without order":  func(s *State) { s.Nodes[5].Status = Left },
 		"order without left":  func(s *State) { s.Nodes[5].Departed = 1 },
 		"no meta voter":       func(s *State) { s.MetaVoters = nil },
@@ -174,7 +175,7 @@ func full(t testing.TB) *State {
 	if err := s.Join(Node{ID: "n99", PeerAddr: "p"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.Leave("n99"), s.Drain("n03", true)); err != nil {
+	if err := errors.Join(s.Leave("n99"), s.SetStatus("n03", Draining)); err != nil {
 		t.Fatal(err)
 	}
 	middle := op.Position{Slot: 17, Name: []byte("a\x00\xff")}
