@@ -33,6 +33,7 @@ type Machine struct {
 	restores atomic.Uint64 // begun
 	// documents is told that documents of the meta group have changed, as observer is of names.
 	documents atomic.Pointer[func()]
+	safe     atomic.Uint64 // the safe point, see Safe
 
 	cache   *recordCache
 	work    mvcc.Working
@@ -72,6 +73,7 @@ func Open(store *storage.Store, id uint32) (*Machine, error) {
 	}
 	m := &Machine{store: store, id: id, cache: newRecordCache()}
 	m.state.Store(&s)
+	m.raiseSafe(s.Safe)
 	return m, nil
 }
 
@@ -138,6 +140,7 @@ func (m *Machine) applyBatch(entries []LogEntry, results [][]op.Result) (n int, 
 		n++
 	}
 	saveState(b, m.id, &m.next)
+	m.raiseSafe(m.next.Safe)
 	if err := b.Commit(); err != nil {
 		return 0, err
 	}

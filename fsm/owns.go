@@ -28,6 +28,10 @@ func ownsAll(s *State, o op.Op) bool {
 		return s.covers(o.From, o.To)
 	case *op.DeleteRange:
 		return s.covers(o.From, o.To)
+	case *op.Collect:
+		return s.covers(o.From, o.To)
+	case *op.SafePoint:
+		return true
 	}
 	return s.Owns(o.Target().Key)
 }

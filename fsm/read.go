@@ -12,6 +12,9 @@ func (m *Machine) Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, erro
 	if !m.owns(m.state.Load(), o) {
 		return op.Result{Status: op.Moved}, nil
 	}
+	if m.collected(at, o) {
+		return op.Result{Status: op.Collected}, nil
+	}
 	if c, ok := o.(*op.Count); ok && at == mvcc.Latest && m.whole(c) {
 		return op.Result{Int: m.state.Load().Live[c.Space]}, nil
 	}
@@ -72,10 +75,11 @@ func version(v *mvcc.At, o *op.Version) (op.Result, error) {
 	return res, nil
 }
 
+// getRevision finds a version by its revision. They count from 1 without a gap: one below the oldest that is kept was collected.
 func getRevision(v *mvcc.At, o *op.Get) (res op.Result, err error) {
 	lost := false
 	err = v.Versions(op.Key(o.Key), func(r mvcc.Record, gone bool) (bool, error) {
-		if r.Rev > o.AtRev {
+		if lost = r.Rev > o.AtRev; lost {
 			return true, nil
 		}
 		if r.Rev == o.AtRev && !r.Deleted {

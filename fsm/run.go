@@ -42,6 +42,9 @@ func (m *Machine) judge(b *entryBatch, o op.Op, ts op.Timestamp) (op.Result, err
 	case *op.Multi:
 		return m.multi(w, o, ts)
 	case *op.Prewrite:
+		if o.Txn < m.next.Safe {
+			return op.Result{Status: op.Collected}, nil // what it would conflict with may be gone
+		}
 		return txn.Prewrite(w, ts, o)
 	case *op.Decide:
 		return txn.Decide(b, ts, o)
@@ -55,6 +58,10 @@ func (m *Machine) judge(b *entryBatch, o op.Op, ts op.Timestamp) (op.Result, err
 		return m.deleteRange(w, o, ts)
 	case *op.Sweep:
 		return m.sweep(w, o, ts)
+	case *op.SafePoint:
+		return m.safePoint(o, ts)
+	case *op.Collect:
+		return m.collect(w, b, o)
 	case *op.ClockBound:
 		return clockBound(b, o)
 	case *op.InitCluster:

@@ -84,6 +84,7 @@ func (m *Machine) Restore(r io.Reader) error {
 		return fmt.Errorf("fsm: a snapshot at index %d would take partition %d back from %d", s.Index, m.id, at)
 	}
 	m.restores.Add(1)
+	m.raiseSafe(s.Safe)
 	m.cache.clear()
 	own := m.State()
 	for _, of := range []*State{&own, &s} {

@@ -25,6 +25,9 @@ type State struct {
 	Live  [spaces]int64 // names that are not deleted, by space; expired ones count until they are swept
 	// Intents is how many names have an intent: while there are any, Live may lag behind what is committed.
 	Intents int64
+	// Safe is the partition's safe point: nothing is read below it, and what only such reads would need may be gone. It never
+	// falls; a partition that takes names over from another has the larger one of the two. 0: everything is kept.
+	Safe op.Timestamp
 }
 
 // Owns tells whether a name lies in the partition's range.
@@ -55,7 +58,8 @@ func (s *State) encode() []byte {
 	for _, n := range s.Live {
 		b = binary.AppendVarint(b, n)
 	}
-	return binary.AppendVarint(b, s.Intents)
+	b = binary.AppendVarint(b, s.Intents)
+	return binary.AppendUvarint(b, uint64(s.Safe))
 }
 
 func decodeState(b []byte) (s State, err error) {
@@ -68,7 +72,7 @@ func decodeState(b []byte) (s State, err error) {
 	for i := range s.Live {
 		s.Live[i] = r.Int()
 	}
-	s.Intents = r.Int()
+	s.Intents, s.Safe = r.Int(), op.Timestamp(r.Uint())
 	if r.End() != nil {
 		return s, mvcc.ErrDamaged
 	}

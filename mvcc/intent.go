@@ -143,7 +143,8 @@ func (w Writer) Resolve(n op.Name, txn op.TxnID, committed bool, at op.Timestamp
 	w.countIntents(-1)
 	w.Batch.Delete(storage.AppendIntent(nil, n))
 	cur.intent = false
-	if committed {
+	// The deletion of what is not there, because its deletion was collected meanwhile, leaves nothing: see collect.go, 3.
+	if committed && !(i.write.Deleted && cur.TS == 0) {
 		return true, w.replace(n, cur, true, i.version(cur, at))
 	}
 	if cur.TS == 0 {

@@ -137,13 +137,14 @@ func (w *Working) PutExpiry(n op.Name, at op.Timestamp) error {
 	return nil
 }
 
-// Delete leaves a deletion. A name that the operation itself has made and that was absent before is as if it never was.
+// Delete leaves a deletion. A name of which there was nothing before is as if it never was, also when the operation itself has
+// made it.
 func (w *Working) Delete(n op.Name) (uint64, error) {
 	r, err := w.row(n)
 	if err != nil {
 		return 0, err
 	}
-	if !r.had && r.written {
+	if !r.had {
 		r.written = false
 		return 0, nil
 	}

@@ -363,6 +363,8 @@ var makers = [256]func() Op{
 	KindMetaPut:     func() Op { return new(MetaPut) },
 	KindMetaGet:     func() Op { return new(MetaGet) },
 	KindMetaList:    func() Op { return new(MetaList) },
+	KindSafePoint:   func() Op { return new(SafePoint) },
+	KindCollect:     func() Op { return new(Collect) },
 }
 
 func first(ns []Name) Name {

@@ -51,6 +51,9 @@ const (
 	KindMetaPut     Kind = 37
 	KindMetaGet     Kind = 38
 	KindMetaList    Kind = 39
+
+	KindSafePoint Kind = 50
+	KindCollect   Kind = 51
 )
 
 // Op is one operation. Target is what it is routed by (Scan, Count and DeleteRange, which are about a range, are routed by

@@ -39,6 +39,8 @@ func Size(o Op) int {
 		return headBytes + len(o.Key)
 	case *MetaList:
 		return headBytes + len(o.Prefix) + len(o.After)
+	case *Collect:
+		return headBytes + spanSize(o.From, o.To)
 	case *DeleteRange:
 		return headBytes + spanSize(o.From, o.To)
 	case *Count:
