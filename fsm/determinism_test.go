@@ -33,7 +33,7 @@ func (r *replica) play(log []LogEntry, cut func() int) (all []string) {
 // replica was started again, with entries that are given to it a second time.
 func TestSameLogSameBytes(t *testing.T) {
 	seen := map[op.Status]int{}
-	for seed := range uint64(2) {
+	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			log := randomLog(seed, 80)
 			whole := newReplica(t, op.Position{}, loadEnd)
@@ -48,7 +48,7 @@ func TestSameLogSameBytes(t *testing.T) {
 			compareStores(t, "restarted", restarted(t, log, results, r), whole)
 		})
 	}
-	for _, s := range []op.Status{op.OK, op.Moved, op.Blocked, op.Again, op.NotInteger, op.Conflict, op.Aborted} {
+	for _, s := range []op.Status{op.OK, op.Moved, op.Blocked, op.Again, op.NotInteger, op.Conflict, op.Aborted, op.Collected} {
 		if seen[s] == 0 {
 			t.Errorf("status %d was never met: %v", s, seen)
 		}

@@ -33,7 +33,7 @@ type Machine struct {
 	restores atomic.Uint64 // begun
 	// documents is told that documents of the meta group have changed, as observer is of names.
 	documents atomic.Pointer[func()]
-	safe     atomic.Uint64 // the safe point, see Safe
+	safe      atomic.Uint64 // the safe point, see Safe
 
 	cache   *recordCache
 	work    mvcc.Working

@@ -244,7 +244,7 @@ func everyOp(name string) []op.Op {
 		&op.Multi{Ops: []op.Op{&op.Get{Key: b}}}, &op.Multi{Watches: []op.Seen{{Name: n}}},
 		&op.Prewrite{Home: n, AtHome: true}, &op.Prewrite{Writes: []op.Write{{Name: n}}},
 		&op.Check{Reads: []op.Seen{{Name: n}}}, &op.Check{Scans: []op.ScanSeen{{Space: op.SpaceKey, From: p, To: end}}},
-		&op.Resolve{Names: []op.Name{n}},
+		&op.Resolve{Names: []op.Name{n}}, &op.Collect{Space: op.SpaceKey, From: p, To: end},
 	}
 }
 
@@ -274,6 +274,9 @@ func TestMoved(t *testing.T) {
 		if got := r.one(o).Status; got != op.Moved {
 			t.Errorf("%T outside of the meta group: %d", o, got)
 		}
+	}
+	if got := meta.one(&op.SafePoint{At: 1}).Status; got != op.Moved {
+		t.Errorf("a safe point in the meta group: %d", got)
 	}
 	for k := op.Kind(1); k <= op.KindMetaList; k++ {
 		if !kinds[k] {

@@ -106,6 +106,11 @@ func (l *load) any() op.Op {
 			return &op.DeleteRange{Space: op.Space(1 + l.r.IntN(4)), UpTo: l.now() - op.Timestamp(l.r.IntN(20)), Limit: 1 + l.r.Uint32N(4)}
 		}
 		return &op.Scan{Space: op.SpaceKey, Limit: 3, ByName: l.r.IntN(2) == 0}
+	case 11:
+		if l.r.IntN(4) == 0 {
+			return &op.SafePoint{At: l.now() - min(l.now(), op.Timestamp(l.r.IntN(9000)))}
+		}
+		return &op.Collect{Space: op.Space(1 + l.r.IntN(4)), To: loadEnd}
 	}
 	return l.single()
 }

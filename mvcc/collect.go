@@ -102,13 +102,9 @@ func (c *collection) leave() error {
 	switch {
 	case c.kept != nil && droppable(c.kept, &c.cur, c.safe):
 		return c.remove(c.kept)
-	case c.kept == nil && c.cur.Deleted && c.cur.TS <= c.safe:
-		key := storage.AppendCurrent(nil, c.name)
-		ok, err := c.take(len(key) + RowBytes)
-		if ok {
-			c.w.Batch.Delete(key)
-		}
-		return err
+	case c.kept == nil && c.cur.Deleted:
+		c.w.Batch.Delete(storage.AppendCurrent(nil, c.name)) // it has room: see take
+		c.versions++
 	}
 	return nil
 }
@@ -131,10 +127,10 @@ func (c *collection) remove(v *old) error {
 	return nil
 }
 
-// take makes room for a deletion.
+// take makes room for the deletion of a version, and with it of the current one of its name, which may have to go at once.
 func (c *collection) take(bytes int) (ok bool, err error) {
 	first := c.versions == 0
-	fits := c.w.room(bytes) == nil
+	fits := c.w.room(bytes+rowBytes(c.name, 1)) == nil
 	if first && !fits {
 		return false, ErrNoRoom
 	}

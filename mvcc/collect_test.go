@@ -81,6 +81,8 @@ func (r *run) collect(safe op.Timestamp, bytes, rows int) (removed int) {
 // leastIsLeft compares what the store has of each name with what reads at or above the safe point can land on.
 func (r *run) leastIsLeft() {
 	r.noChunkIsLeft()
+	snap := r.store.Snapshot()
+	defer snap.Close()
 	left := map[string]int{}
 	for _, p := range storetest.Pairs(r.t, r.store, storage.KindHistory) {
 		n, _, err := storage.ParseHistory(p.Key)
@@ -92,6 +94,9 @@ func (r *run) leastIsLeft() {
 	for _, x := range r.model.names {
 		if x.name.Space == op.SpaceIdem {
 			continue
+		}
+		if ts, err := mvcc.CurrentTimestamp(snap, x.name); err != nil || ts != x.last().TS {
+			r.t.Errorf("%s has a current version at %d, want %d, %v", storetest.Name(x.name), ts, x.last().TS, err)
 		}
 		want := 0
 		for i, v := range x.versions[:max(len(x.versions)-1, 0)] {

@@ -28,6 +28,7 @@ func TestScripts(t *testing.T) {
 //	step                                    the next command of the line has a timestamp of its own
 //	read NAME TIME|latest                   versions NAME TIME|latest     scan TIME|latest
 //	lay TXN NAME VALUE|deleted [until TIME] resolve TXN NAME TIME|aborted
+//	collect SAFE-POINT [paged]              removes keys' versions, with paged one at a time
 //	unchanged TXN NAME TIME                 range TXN PREFIX COMMIT-TIME
 type player struct {
 	t     *testing.T
@@ -51,6 +52,9 @@ func (p *player) Run(words []string) string {
 		snap := p.store.Snapshot()
 		defer snap.Close()
 		return p.read(snap, words[0], a)
+	}
+	if words[0] == "collect" {
+		return p.collect(a)
 	}
 	p.tick()
 	switch words[0] {
@@ -159,6 +163,22 @@ func (p *player) transact(w mvcc.Writer, command string, a *viewtest.Args) (stri
 		return "", err
 	}
 	return "laid", w.Lay(p.now, txn, home, write)
+}
+
+func (p *player) collect(a *viewtest.Args) (text string) {
+	safe, limits := parseTime(a.Word()), mvcc.CollectLimits{Bytes: 1 << 20, Rows: 1 << 20}
+	if a.Is("paged") {
+		limits.Bytes = 0
+	}
+	a.End()
+	for from := new(op.Position); from != nil; {
+		text += p.write(func(w mvcc.Writer) (string, error) {
+			done, err := w.Collect(op.SpaceKey, *from, op.Position{}, safe, limits)
+			from = done.Next
+			return fmt.Sprintf("collected %d. ", done.Versions), err
+		})
+	}
+	return strings.TrimSpace(text)
 }
 
 func (p *player) read(r mvcc.Reader, command string, a *viewtest.Args) string {
