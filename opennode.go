@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"runtime/debug"
 	gometrics "runtime/metrics"
 	"time"
@@ -49,7 +50,7 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 	k.coord = coord.New(n.Router(), options)
 	started := time.Now()
 	handler := commands.NewHandler(commands.Options{
-		Backend:  backend{k.coord, n, info(cfg, ports, n, started)},
+		Backend:  backend{k.coord, n, info(cfg, ports, k, started)},
 		Limits:   commandLimits(cfg),
 		Now:      time.Now,
 		Rand:     rand.Uint64,
@@ -112,7 +113,7 @@ func settings(cfg *config.Config) func() []commands.Setting {
 }
 
 // info tells commands about the node.
-func info(cfg *config.Config, ports *ports, n *cluster.Node, started time.Time) func() commands.NodeInfo {
+func info(cfg *config.Config, ports *ports, k *kahunaNode, started time.Time) func() commands.NodeInfo {
 	name := cfg.NodeName
 	if name == "" {
 		name, _ = os.Hostname()
@@ -124,11 +125,13 @@ func info(cfg *config.Config, ports *ports, n *cluster.Node, started time.Time) 
 		return 0
 	}
 	return func() commands.NodeInfo {
-		s := n.Stats()
+		s, served := k.node.Stats(), k.server.Stats()
 		return commands.NodeInfo{Program: "kahuna", Version: version.Get().Version, RedisVersion: "7.4.0", NodeID: s.NodeID, NodeName: name,
 			ClusterID: s.ClusterID, Started: started, Port: port(ports.client), ClusterPort: port(ports.cluster), PeerPort: port(ports.peer),
 			AdminPort: port(ports.admin), ClientsMax: cfg.ClientsMax, Nodes: 1, Partitions: s.Partitions, Leaders: s.Leaders, Replicas: 1,
-			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes, MemoryBytes: memoryBytes()}
+			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes, MemoryBytes: memoryBytes(), Keys: s.Keys,
+			IdleSeconds: int64(cfg.IdleTimeout.Seconds()), ProcessID: os.Getpid(), OS: runtime.GOOS + " " + runtime.GOARCH, Commands: served.Commands,
+			BytesIn: served.BytesIn, BytesOut: served.BytesOut, Rejected: served.Rejected}
 	}
 }
 

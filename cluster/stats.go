@@ -1,6 +1,9 @@
 package cluster
 
-import "kahuna/fsm"
+import (
+	"kahuna/fsm"
+	"kahuna/op"
+)
 
 // Stats are a node's figures.
 type Stats struct {
@@ -17,7 +20,8 @@ type Stats struct {
 	LogWritten uint64
 	LogBytes   int64
 	StoreBytes int64
-	DiskLow    int // 1 while writes are refused
+	DiskLow    int   // 1 while writes are refused
+	Keys       int64 // in the replicas of this node; expired ones count until they are swept
 }
 
 // Stats reads the figures. It does not wait.
@@ -29,6 +33,7 @@ func (n *Node) Stats() Stats {
 		s.Waiting += r.Waiting()
 		if r.ID() != fsm.Meta {
 			s.Replicas++
+			s.Keys += r.Machine().State().Live[op.SpaceKey]
 			if r.Leads() {
 				s.Leaders++
 			}

@@ -46,6 +46,15 @@ type NodeInfo struct {
 	PeerPort     int
 	AdminPort    int
 	ClientsMax   int
+	IdleSeconds  int64 // after which a silent client is closed; 0: never
+	ProcessID    int
+	OS           string
+	Blocked      int   // clients that wait in a command
+	Commands     int64 // of clients, since the start
+	BytesIn      int64 // from clients
+	BytesOut     int64
+	Rejected     int64 // connections beyond ClientsMax
+	Keys         int64 // on this node, about
 	Nodes        int
 	Partitions   int
 	Leaders      int // partitions led by this node

@@ -9,7 +9,7 @@ import (
 
 func clientRow() Command {
 	const flags = "noscript loading stale"
-	return Command{
+	row := Command{
 		Name: "client", Arity: -2, Flags: flags, Since: "2.4.0", Group: "connection", Categories: "connection", Complexity: "Depends on subcommand.", Summary: "About connections.",
 		Sub: []Command{
 			{Name: "id", Arity: 2, Flags: flags + " fast", Since: "5.0.0", Complexity: "O(1)", Summary: "The number of this connection.", parse: parseClientID},
@@ -18,14 +18,15 @@ func clientRow() Command {
 			{Name: "setinfo", Arity: 4, Flags: flags + " fast", Syntax: "LIB-NAME libname | LIB-VER libver", Since: "7.2.0", Complexity: "O(1)", Summary: "Says which library the client uses.", parse: parseClientSetInfo},
 			{Name: "info", Arity: 2, Flags: flags + " fast", Since: "6.2.0", Complexity: "O(1)", Summary: "This connection's line of CLIENT LIST.", parse: parseClientInfo},
 			{Name: "list", Arity: -2, Flags: flags + " admin", Syntax: "[TYPE type] [ID client-id [client-id ...]]", Since: "2.4.0", Complexity: "O(N) where N is the number of client connections", Summary: "The connections of this node.", parse: parseClientList},
-			{Name: "kill", Arity: -3, Flags: flags + " admin", Syntax: "ip:port | [ID client-id] [TYPE type] [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME yes/no]", Since: "2.4.0", Complexity: "O(N) where N is the number of client connections", Summary: "Closes connections of this node.", parse: parseClientKill},
+			{Name: "kill", Arity: -3, Flags: flags + " admin", Syntax: "ip:port | [ID client-id] [TYPE type] [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME yes/no] [MAXAGE seconds]", Since: "2.4.0", Complexity: "O(N) where N is the number of client connections", Summary: "Closes connections of this node.", parse: parseClientKill},
 			{Name: "no-evict", Arity: 3, Flags: flags + " admin", Syntax: "ON | OFF", Since: "7.0.0", Complexity: "O(1)", Summary: "Accepted; connections are not evicted.", parse: parseOnOff},
 			{Name: "no-touch", Arity: 3, Flags: flags, Syntax: "ON | OFF", Since: "7.2.0", Complexity: "O(1)", Summary: "Accepted; keys have no access times.", parse: parseOnOff},
-			{Name: "reply", Arity: 3, Flags: flags, Syntax: "ON | OFF | SKIP", Since: "3.2.0", Complexity: "O(1)", Summary: "Replies are always sent: only ON is accepted.", parse: parseClientReply},
-			{Name: "tracking", Arity: -3, Flags: flags, Syntax: "ON | OFF", Since: "6.0.0", Complexity: "O(1)", Summary: "Only OFF is accepted.", parse: parseClientTracking},
+			{Name: "reply", Arity: 3, Flags: flags, Syntax: "ON | OFF | SKIP", Since: "3.2.0", Complexity: "O(1)", Summary: "Whether replies are sent: always, never, or not to the next command.", direct: directClientReply},
 			{Name: "help", Arity: 2, Flags: "loading stale", Since: "5.0.0", Complexity: "O(1)", Summary: "The subcommands.", parse: parseHelp("client")},
 		},
 	}
+	row.Sub = append(row.Sub, trackingRows(flags)...)
+	return row
 }
 
 func parseClientID(*parser) request {
@@ -173,27 +174,6 @@ func (s *Session) kind() string {
 
 func parseOnOff(p *parser) request {
 	if !p.is("ON") && !p.is("OFF") {
-		p.fail(errSyntax)
-	}
-	return replyLocalOK
-}
-
-func parseClientReply(p *parser) request {
-	if !p.is("ON") {
-		if p.is("OFF") || p.is("SKIP") {
-			p.fail(unsupported("CLIENT REPLY other than ON"))
-		}
-		p.fail(errSyntax)
-	}
-	return replyLocalOK
-}
-
-func parseClientTracking(p *parser) request {
-	switch {
-	case p.is("OFF"):
-	case p.is("ON"):
-		p.fail(errWantsTracking)
-	default:
 		p.fail(errSyntax)
 	}
 	return replyLocalOK

@@ -75,6 +75,8 @@ func directQuit(s *Session, x *execution) {
 func directReset(s *Session, x *execution) {
 	s.dropTransaction()
 	s.dropSubscriptions()
+	s.leaveMonitor()
+	s.mute = nil
 	if s.conn.Collect != nil {
 		s.conn.Collect()
 	}

@@ -34,6 +34,8 @@ type Handler struct {
 	table    *table
 	cursors  cursors
 	hub      *pubsub.Hub
+	slow     slowlog
+	monitors monitors
 
 	mu       sync.Mutex // guards what follows; held for moments only
 	sessions map[int64]*Session
@@ -59,6 +61,8 @@ func NewHandler(o Options) *Handler {
 	if h.hub = o.Hub; h.hub == nil {
 		h.hub = pubsub.New(nil)
 	}
+	h.slow.over.Store(slowOverDefault)
+	h.slow.most.Store(slowMostDefault)
 	h.cursors = newCursors(h.limits.ScanPositions, o.Rand)
 	return h
 }
@@ -108,12 +112,6 @@ func (h *Handler) clients() []*Session {
 	h.mu.Unlock()
 	slices.SortFunc(all, func(a, b *Session) int { return int(a.conn.ID - b.conn.ID) })
 	return all
-}
-
-func (h *Handler) counts() (open int, ever int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.sessions), h.opened
 }
 
 // resolveAsOf turns an ASOF to a timestamp, at least 1.

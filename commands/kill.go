@@ -6,6 +6,7 @@ type killFilter struct {
 	addr, laddr   string
 	user          string
 	kind          string
+	olderThan     int64 // seconds
 	includeCaller bool
 }
 
@@ -32,6 +33,10 @@ func parseClientKill(p *parser) request {
 			f.laddr = string(p.next())
 		case p.is("USER"):
 			f.user = string(p.next())
+		case p.is("MAXAGE"):
+			if f.olderThan = p.int(); f.olderThan < 1 {
+				p.fail(errMaxAge)
+			}
 		case p.is("SKIPME"):
 			f.includeCaller = p.skipMe()
 		default:
@@ -81,6 +86,7 @@ func (h *Handler) kill(f killFilter, caller *Session) (n int) {
 
 func (f *killFilter) chooses(s *Session) bool {
 	return (f.kind == "" || f.kind == s.kind()) &&
+		(f.olderThan == 0 || int64(s.h.now().Sub(s.since).Seconds()) >= f.olderThan) &&
 		(f.id == 0 || f.id == s.conn.ID) &&
 		(f.addr == "" || f.addr == s.conn.Remote) &&
 		(f.laddr == "" || f.laddr == s.conn.Local) &&

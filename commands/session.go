@@ -29,6 +29,7 @@ type Session struct {
 	subs     [3]atomic.Int32    // subscriptions by kind
 	outbox   []pubsub.Message   // published by the transaction that runs
 	monitors bool               // in MONITOR
+	mute     *mute              // nil unless CLIENT REPLY said OFF or SKIP
 
 	seen    atomic.Int64 // Unix milliseconds of the last command
 	command atomic.Pointer[Command]
@@ -43,9 +44,10 @@ type Session struct {
 
 // execution is one Serve under way.
 type execution struct {
-	ctx  context.Context
-	w    *resp.Writer
-	args [][]byte // of the command that is being looked at
+	ctx   context.Context
+	w     *resp.Writer
+	args  [][]byte  // of the command that is being looked at
+	began time.Time // when what is executed next began
 }
 
 // Request is a command as it arrived.
@@ -58,15 +60,19 @@ type Request struct {
 // arguments are the session's from then on, the slice cmds is not. It returns false when the connection is to be closed
 // after the replies are sent.
 func (s *Session) Serve(ctx context.Context, cmds []Request, w *resp.Writer) bool {
-	x := &execution{ctx: ctx, w: w}
-	s.seen.Store(s.h.now().UnixMilli())
+	x := &execution{ctx: ctx, w: w, began: s.h.now()}
+	s.seen.Store(x.began.UnixMilli())
 	for i := range cmds {
 		if s.closing {
 			break
 		}
-		if x.args = cmds[i].Args; len(x.args) > 0 {
+		x.args = cmds[i].Args
+		switch {
+		case s.mute != nil:
+			s.mute.serve(s, x, cmds[i].Refused)
+		case len(x.args) > 0:
 			s.accept(x)
-		} else {
+		default:
 			s.reject(x, cmds[i].Refused)
 		}
 	}
@@ -80,6 +86,7 @@ func (s *Session) Serve(ctx context.Context, cmds []Request, w *resp.Writer) boo
 func (s *Session) Close() {
 	s.dropTransaction()
 	s.dropSubscriptions()
+	s.leaveMonitor()
 	s.h.forget(s)
 }
 
@@ -99,9 +106,13 @@ func (s *Session) accept(x *execution) {
 		s.reject(x, errNoMulti)
 		return
 	}
+	if s.h.monitors.n.Load() > 0 {
+		s.h.monitors.feed(s, row, x.args)
+	}
 	if row.direct != nil {
 		s.flush(x)
 		row.direct(s, x)
+		s.took(x, x.args, 0)
 		return
 	}
 	r := s.parse(row, x.args[skip:])
@@ -140,6 +151,7 @@ func (s *Session) parse(row *Command, args [][]byte) request {
 // batch is requests that wait to be executed in one call of the Backend.
 type batch struct {
 	requests []request
+	first    [][]byte // the command line of the first of them
 	ops      []op.Op
 	reads    int // of ops: what they return may be as large as a value each
 }
@@ -152,6 +164,9 @@ func (s *Session) add(x *execution, r request) {
 		return
 	}
 	b, l := &s.batch, &s.h.limits
+	if len(b.requests) == 0 {
+		b.first = x.args
+	}
 	b.requests = append(b.requests, r)
 	for _, o := range r.ops {
 		b.ops = append(b.ops, o)
@@ -171,7 +186,20 @@ func (s *Session) perform(x *execution, r *request) {
 		x.w.Truncate(mark)
 		x.w.Error(errorText(err))
 	}
+	s.took(x, x.args, 0)
 	s.send(x)
+}
+
+// took notes what was executed since it was called last, under its first command and with the number of those behind that.
+func (s *Session) took(x *execution, first [][]byte, others int) {
+	if s.h.slow.over.Load() < 0 {
+		return
+	}
+	now := s.h.now()
+	if took := now.Sub(x.began); took.Microseconds() >= s.h.slow.over.Load() {
+		s.h.slow.note(s, first, others, took)
+	}
+	x.began = now
 }
 
 // flush executes the batch and writes its replies.
@@ -186,9 +214,10 @@ func (s *Session) flush(x *execution) {
 	}
 	c := &call{s: s, w: x.w, d: s.h.backend}
 	s.replyAll(x.ctx, c, b.requests, out)
+	s.took(x, b.first, len(b.requests)-1)
 	clear(b.requests)
 	clear(b.ops)
-	b.requests, b.ops, b.reads = b.requests[:0], b.ops[:0], 0
+	b.requests, b.first, b.ops, b.reads = b.requests[:0], nil, b.ops[:0], 0
 	s.send(x)
 }
 
@@ -198,7 +227,7 @@ const sendBytes = 1 << 20
 // send lets replies go while more are to come, so that a pipeline of large values takes bounded memory. It is called only
 // between replies. An error needs no handling: the context has ended then.
 func (s *Session) send(x *execution) {
-	if x.w.Len() >= sendBytes && s.conn.Flush != nil {
+	if x.w.Len() >= sendBytes && s.conn.Flush != nil && s.mute == nil {
 		_ = s.conn.Flush()
 	}
 }

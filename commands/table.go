@@ -51,6 +51,7 @@ func newTable() *table {
 	for _, rows := range [][]Command{
 		lockRows(), keyRows(), scanRows(), sequenceRows(), stringRows(), counterRows(), genericRows(), keyspaceRows(),
 		expiryRows(), transactionRows(), connectionRows(), serverRows(), pubsubRows(),
+		objectRows(), databaseRows(),
 	} {
 		for i := range rows {
 			t.add(&rows[i])

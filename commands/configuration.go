@@ -1,0 +1,165 @@
+package commands
+
+import (
+	"strings"
+
+	"kahuna/glob"
+)
+
+func configRow() Command {
+	const flags = "admin noscript loading stale"
+	return Command{Name: "config", Arity: -2, Flags: flags, Since: "2.0.0", Summary: "The settings of the server.", Complexity: "Depends on subcommand.", Sub: []Command{
+		{Name: "get", Arity: -3, Flags: flags, Syntax: "parameter [parameter ...]", Since: "2.0.0", Complexity: "O(N) when N is the number of settings", Summary: "The settings whose names match patterns: a map. Beside this server's own there are those of Redis that tools look at.", parse: parseConfigGet},
+		{Name: "set", Arity: -4, Flags: flags, Syntax: "parameter value [parameter value ...]", Since: "2.0.0", Complexity: "O(N) when N is the number of settings", Summary: "Changes settings of this node until it ends: slowlog-log-slower-than and slowlog-max-len. All of them, or none on an error.", parse: parseConfigSet},
+		{Name: "resetstat", Arity: 2, Flags: flags, Since: "2.0.0", Complexity: "O(1)", Summary: "Sets the number of connections received back to 0.", parse: parseConfigResetStat},
+		{Name: "rewrite", Arity: 2, Flags: flags, Since: "2.8.0", Complexity: "O(1)", Summary: "Always an error: the settings file is the operator's.", parse: parseConfigRewrite},
+		{Name: "help", Arity: 2, Flags: "loading stale", Since: "5.0.0", Complexity: "O(1)", Summary: "The subcommands.", parse: parseHelp("config")},
+	}}
+}
+
+// tunable is a setting that can change while the server runs.
+type tunable struct {
+	name string
+	get  func(h *Handler) string
+	// check judges a value and returns what applies it, or the reason against it.
+	check func(h *Handler, value []byte) (apply func(), reason string)
+}
+
+var tunables = []tunable{
+	{"slowlog-log-slower-than", func(h *Handler) string { return itoa(h.slow.over.Load()) }, func(h *Handler, value []byte) (func(), string) {
+		v, reason := integerSetting(value, -1, 1<<62)
+		return func() { h.slow.over.Store(v) }, reason
+	}},
+	{"slowlog-max-len", func(h *Handler) string { return itoa(h.slow.most.Load()) }, func(h *Handler, value []byte) (func(), string) {
+		v, reason := integerSetting(value, 0, slowMostLimit)
+		return func() { h.slow.resize(v) }, reason
+	}},
+}
+
+func integerSetting(value []byte, least, most int64) (int64, string) {
+	v, ok := parseInt(value)
+	switch {
+	case !ok:
+		return 0, "argument couldn't be parsed into an integer"
+	case v < least || v > most:
+		return 0, "argument must be between " + itoa(least) + " and " + itoa(most) + " inclusive"
+	}
+	return v, ""
+}
+
+// redisSettings are settings of Redis that clients and tools look at, with what is true here.
+func (h *Handler) redisSettings() []Setting {
+	info := h.backend.Info()
+	all := []Setting{
+		{"appendonly", "yes"}, {"appendfsync", "always"}, {"save", ""}, {"databases", "1"}, {"maxmemory", "0"}, {"maxmemory-policy", "noeviction"},
+		{"maxclients", itoa(int64(info.ClientsMax))}, {"port", itoa(int64(info.Port))}, {"timeout", itoa(info.IdleSeconds)}, {"cluster-enabled", "no"},
+		{"replica-read-only", "yes"}, {"slave-read-only", "yes"}, {"proto-max-bulk-len", itoa(int64(h.limits.ValueBytes))},
+		{"latency-monitor-threshold", "0"},
+	}
+	for _, t := range tunables {
+		all = append(all, Setting{t.name, t.get(h)})
+	}
+	return all
+}
+
+// allSettings are the server's own settings, and Redis's where the server has none of that name.
+func (h *Handler) allSettings() []Setting {
+	all := h.settings()
+	known := map[string]bool{}
+	for _, s := range all {
+		known[s.Name] = true
+	}
+	for _, s := range h.redisSettings() {
+		if !known[s.Name] {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+func parseConfigGet(p *parser) request {
+	patterns := p.words()
+	for i, pattern := range patterns {
+		patterns[i] = []byte(lower(pattern))
+	}
+	return request{local: func(c *call) {
+		var found []Setting
+		for _, s := range c.s.h.allSettings() {
+			for _, pattern := range patterns {
+				if glob.Match(pattern, []byte(strings.ToLower(s.Name))) {
+					found = append(found, s)
+					break
+				}
+			}
+		}
+		c.w.Map(len(found))
+		for _, s := range found {
+			c.w.BulkString(s.Name)
+			c.w.BulkString(s.Value)
+		}
+	}}
+}
+
+// parseConfigSet judges all values before it applies the first.
+func parseConfigSet(p *parser) request {
+	words := p.words()
+	if len(words)%2 != 0 {
+		p.arity()
+		return request{}
+	}
+	var apply []func()
+	seen := map[string]bool{}
+	for i := 0; i < len(words); i += 2 {
+		name := lower(words[i])
+		if seen[name] {
+			p.failSetting(name, "duplicate parameter")
+		}
+		seen[name] = true
+		apply = append(apply, p.setting(name, words[i], words[i+1]))
+	}
+	return request{local: func(c *call) {
+		for _, f := range apply {
+			f()
+		}
+		c.w.SimpleString("OK")
+	}}
+}
+
+// setting finds what applies a value. A setting that can't change may be set to what it is.
+func (p *parser) setting(name string, shownName, value []byte) (apply func()) {
+	for _, t := range tunables {
+		if t.name == name {
+			apply, reason := t.check(p.h, value)
+			if reason != "" {
+				p.failSetting(name, reason)
+			}
+			return apply
+		}
+	}
+	for _, s := range p.h.allSettings() {
+		if strings.ToLower(s.Name) == name {
+			if s.Value != string(value) {
+				p.failSetting(name, "can't set immutable config")
+			}
+			return func() {}
+		}
+	}
+	p.fail("ERR Unknown option or number of arguments for CONFIG SET - '" + shown(shownName, 128) + "'")
+	return func() {}
+}
+
+func (p *parser) failSetting(name, reason string) {
+	p.fail("ERR CONFIG SET failed (possibly related to argument '" + name + "') - " + reason)
+}
+
+func parseConfigResetStat(*parser) request {
+	return request{local: func(c *call) {
+		c.s.h.resetCounts()
+		c.w.SimpleString("OK")
+	}}
+}
+
+func parseConfigRewrite(p *parser) request {
+	p.fail("ERR The server is running without a config file")
+	return request{}
+}

@@ -1,0 +1,116 @@
+package commands
+
+import (
+	"fmt"
+	"strings"
+
+	"kahuna/pubsub"
+)
+
+func parseInfo(p *parser) request {
+	sections := p.words()
+	return request{local: func(c *call) { c.w.Verbatim("txt", c.s.h.info(sections)) }}
+}
+
+// info writes the sections that are asked for, each once, in their usual order. A section that there is not is no error.
+func (h *Handler) info(asked [][]byte) string {
+	want := map[string]bool{}
+	for _, a := range asked {
+		want[lower(a)] = true
+	}
+	all := len(asked) == 0 || want["all"] || want["default"] || want["everything"]
+	info := h.backend.Info()
+	var b strings.Builder
+	for _, s := range h.infoSections(&info) {
+		if !all && !want[strings.ToLower(s.name)] {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString("\r\n")
+		}
+		b.WriteString("# " + s.name + "\r\n")
+		for _, f := range s.fields {
+			b.WriteString(f.Name + ":" + oneLine(f.Value) + "\r\n")
+		}
+	}
+	return b.String()
+}
+
+type infoSection struct {
+	name   string
+	fields []Field
+}
+
+func (h *Handler) infoSections(i *NodeInfo) []infoSection {
+	now := h.now()
+	uptime := max(int64(now.Sub(i.Started).Seconds()), 0)
+	clients, ever := h.count()
+	cluster := []Field{{"cluster_enabled", "0"}, number("nodes", i.Nodes), number("partitions", i.Partitions),
+		number("partitions_led_here", i.Leaders), number("replicas_per_partition", i.Replicas), {"cluster_id", i.ClusterID}}
+	return []infoSection{
+		{"Server", []Field{
+			{"redis_version", i.RedisVersion}, {i.Program + "_version", i.Version}, {"redis_mode", "standalone"}, {"os", i.OS}, {"arch_bits", "64"},
+			number("process_id", i.ProcessID), {"node_id", i.NodeID}, {"node_name", i.NodeName}, {"run_id", i.NodeID}, number("tcp_port", i.Port),
+			number("cluster_port", i.ClusterPort), number("peer_port", i.PeerPort), number("admin_port", i.AdminPort),
+			number("server_time_usec", now.UnixMicro()), number("uptime_in_seconds", uptime), number("uptime_in_days", uptime/86400),
+		}},
+		{"Clients", []Field{number("connected_clients", clients.open), number("maxclients", i.ClientsMax), number("blocked_clients", i.Blocked),
+			number("pubsub_clients", clients.listening), number("watching_clients", clients.watching)}},
+		{"Memory", []Field{number("used_memory", i.MemoryBytes), {"used_memory_human", human(i.MemoryBytes)}, {"maxmemory", "0"}, {"maxmemory_policy", "noeviction"}}},
+		{"Persistence", []Field{{"loading", "0"}, {"aof_enabled", "1"}, {"aof_last_write_status", "ok"}, number("store_bytes", i.StoreBytes), number("log_bytes", i.LogBytes)}},
+		{"Stats", []Field{number("total_connections_received", ever), number("total_commands_processed", i.Commands), number("total_net_input_bytes", i.BytesIn),
+			number("total_net_output_bytes", i.BytesOut), number("rejected_connections", i.Rejected), {"evicted_keys", "0"},
+			number("pubsub_channels", h.hub.Count(pubsub.Channel)), number("pubsub_patterns", h.hub.Count(pubsub.Pattern)), number("pubsubshard_channels", h.hub.Count(pubsub.Shard))}},
+		{"Replication", []Field{{"role", "master"}, {"connected_slaves", "0"}, {"master_repl_offset", "0"}}},
+		{"Modules", nil},
+		{"Errorstats", nil},
+		{"Cluster", append(cluster, i.Extra...)},
+		{"Keyspace", keyspace(i.Keys)},
+	}
+}
+
+// keyspace is the line of the one database, which Redis leaves out when it is empty.
+func keyspace(keys int64) []Field {
+	if keys <= 0 {
+		return nil
+	}
+	return []Field{{"db0", fmt.Sprintf("keys=%d,expires=0,avg_ttl=0", keys)}}
+}
+
+// human is a number of bytes as people read it.
+func human(bytes int64) string {
+	size := float64(bytes)
+	for _, unit := range []string{"B", "K", "M", "G"} {
+		if size < 1024 {
+			return fmt.Sprintf("%.2f%s", size, unit)
+		}
+		size /= 1024
+	}
+	return fmt.Sprintf("%.2fT", size)
+}
+
+// clientCounts are open sessions, and those among them that listen or watch.
+type clientCounts struct{ open, listening, watching int }
+
+func (h *Handler) count() (c clientCounts, ever int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c.open = len(h.sessions)
+	for _, s := range h.sessions {
+		if s.kind() == "pubsub" {
+			c.listening++
+		}
+		if s.watches.Load() > 0 {
+			c.watching++
+		}
+	}
+	return c, h.opened
+}
+
+func (h *Handler) resetCounts() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.opened = 0
+}
+
+func number[T int | int64](name string, v T) Field { return Field{name, fmt.Sprint(v)} }
