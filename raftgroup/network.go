@@ -12,7 +12,8 @@ import (
 // package uses KindFirst to KindLast (see codec.go), and leaves all other values to other users of the same network.
 //
 // What an implementation owes: a message arrives whole and unchanged, or not at all. It may be handled though the caller got an
-// error, it may come late, and it may come twice. Messages may overtake each other.
+// error, and it may come late. Messages of this package may come twice, all others come once at most. Messages may overtake
+// each other.
 type Network interface {
 	// LocalAddr is the address by which other nodes call this one.
 	LocalAddr() string

@@ -20,7 +20,7 @@ var layers = []layer{
 	{packages: []string{"commands"}},
 	{packages: []string{"txn/coord"}},
 	{packages: []string{"cluster"}},
-	{packages: []string{"partition", "peer"}},
+	{packages: []string{"partition", "peer", "hub"}},
 	{packages: []string{"raftgroup"}},
 	{packages: []string{"internal/clock", "pubsub"}},
 	// ======== below this line everything is a function of the log ========
