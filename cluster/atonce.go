@@ -18,7 +18,7 @@ func (r *Router) atOnce(ctx context.Context, at op.Timestamp, o op.Op, out *op.O
 	if isRangeOp(o) || op.Size(o) > entryBytes {
 		return false
 	}
-	replica := r.replica(r.ranges.Load().route(o))
+	replica := r.replica(r.routes.Load().find(o))
 	if replica == nil {
 		return false
 	}

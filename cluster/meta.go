@@ -2,12 +2,9 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"kahuna/fsm"
-	"kahuna/internal/clock"
-	"kahuna/mvcc"
 	"kahuna/op"
 )
 
@@ -58,83 +55,8 @@ func (n *Node) metaWrite(ctx context.Context, o op.Op) (op.Result, error) {
 	return results[0], nil
 }
 
-// join brings the node to where it can serve: it learns the range map, which the leader of a new cluster makes, opens replicas
-// of the partitions in it, and waits until they have leaders.
-func (n *Node) join() {
-	for wait := backoffMin; ; wait = min(2*wait, backoffMax) {
-		err := n.joinOnce()
-		if err == nil {
-			n.setReady(nil)
-			return
-		}
-		n.setReady(err)
-		if !clock.Pause(n.ctx, wait) {
-			return
-		}
-	}
-}
-
-func (n *Node) joinOnce() error {
-	m, err := n.learnMap()
-	if err != nil {
-		return fmt.Errorf("the range map is not known yet: %w", err)
-	}
-	for _, r := range m.Ranges {
-		if n.Replica(r.ID) != nil {
-			continue
-		}
-		// It exists when an earlier attempt came no further.
-		if err := fsm.Create(n.store, r.ID, r.From, r.To); err != nil && !errors.Is(err, fsm.ErrExists) {
-			return err
-		}
-		if err := n.openReplica(r.ID); err != nil {
-			return err
-		}
-	}
-	n.router.ranges.Store(m)
-	return n.ledAll(m)
-}
-
-// ledAll tells whether every partition of the map has a leader.
-func (n *Node) ledAll(m *RangeMap) error {
-	for _, r := range m.Ranges {
-		replica := n.Replica(r.ID)
-		if replica.Leads() {
-			continue
-		}
-		if id, _ := replica.Group().Leader(); id == "" || id == n.identity.Node {
-			return fmt.Errorf("partition %d has no leader yet", r.ID)
-		}
-	}
-	return nil
-}
-
-// learnMap reads the range map. In a new cluster the meta group's leader makes it.
-func (n *Node) learnMap() (*RangeMap, error) {
-	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.RequestTimeout)
-	defer cancel()
-	m, found, err := n.localMap()
-	if err != nil || found {
-		return m, err
-	}
-	if !n.Replica(fsm.Meta).Leads() {
-		return nil, errors.New("the meta group has no leader that made one")
-	}
-	res, err := n.metaWrite(ctx, &op.InitCluster{ClusterID: []byte(n.cfg.RandomID()), Map: NewRangeMap(n.cfg.Partitions).Encode()})
-	if err != nil {
-		return nil, err
-	}
-	return DecodeRangeMap(res.Value)
-}
-
-// localMap is the range map as far as this node's replica of the meta group has it.
-func (n *Node) localMap() (*RangeMap, bool, error) {
-	snap := n.store.Snapshot()
-	defer snap.Close()
-	res, err := fsm.Read(snap, mvcc.Latest, &op.RangeMap{})
-	if err != nil || !res.Found {
-		return nil, false, err
-	}
-	m, err := DecodeRangeMap(res.Value)
-	return m, err == nil, err
+// leadsMeta tells whether this node believes to lead the meta group.
+func (n *Node) leadsMeta() bool {
+	r := n.Replica(fsm.Meta)
+	return r != nil && r.Leads()
 }

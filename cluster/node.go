@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"kahuna/fsm"
+	"kahuna/hub"
 	"kahuna/internal/clock"
 	"kahuna/op"
 	"kahuna/partition"
@@ -24,16 +26,24 @@ import (
 type Config struct {
 	DataDir  string
 	Clock    clock.Clock
-	Network  raftgroup.Network
-	RandomID func() string // a new 40-digit hexadecimal identity
-	BootID   string        // of the machine; empty: the kernel's
+	Network  raftgroup.Network // addresses are those of Join and of the other nodes' networks
+	RandomID func() string     // a new 40-digit hexadecimal identity
+	Identity *Identity         // of the data directory, when the caller has opened it; nil: it is opened
+	Join     []string          // peer addresses of a cluster's nodes. A new node with none makes a new cluster
+	BootID   string            // of the machine; empty: the kernel's
 	DiskFree func() (uint64, error)
 	Timing   raftgroup.Timing
 	OnFault  func(error) // called once when the node can't go on; it must be closed and the process ended
 	Logger   zerolog.Logger
-	Peers    []raftgroup.Peer // of a new cluster, this node among them; empty: this node alone
+
+	// What the other nodes and clients are told about this one.
+	Name        string
+	ClientAddr  string
+	ClusterAddr string
+	Zone        string
 
 	Partitions         int // of a new cluster
+	Replication        int // of a new cluster: replicas of each partition, as far as there are nodes; 3
 	RequestTimeout     time.Duration
 	ClockBound         time.Duration // how far ahead the clock's bound is put; 2 s
 	ClockJumpMax       time.Duration // the wall clock is not believed further ahead of the bound than this; 366 days
@@ -53,6 +63,7 @@ func (c *Config) setDefaults() {
 		}
 	}
 	set(&c.Partitions, 2)
+	set(&c.Replication, 3)
 	set(&c.QueueOpsMax, 16384)
 	set(&c.QueueBytesMax, 64<<20)
 	duration := func(p *time.Duration, v time.Duration) {
@@ -79,12 +90,14 @@ const (
 // Node is one member of a cluster.
 type Node struct {
 	cfg       Config
-	identity  identity
+	identity  *Identity
+	hub       *hub.Hub
 	store     *storage.Store
 	log       *wal.Log
 	host      *raftgroup.Host
 	router    *Router
 	oracle    *oracle
+	time      *timeClient
 	meta      *partition.Replica
 	disk      diskGuard
 	documents *Documents
@@ -92,7 +105,7 @@ type Node struct {
 
 	mu       sync.Mutex
 	replicas map[uint32]*partition.Replica
-	starting error // why the node is not ready; nil when it is
+	starting error // why the node can't serve; nil when it may, if its groups have leaders
 
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -109,6 +122,7 @@ func Open(cfg Config) (*Node, error) {
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
+	n.start(n.keepState)
 	n.start(n.join)
 	n.start(n.sweep)
 	n.start(n.compact)
@@ -125,8 +139,10 @@ func (n *Node) start(f func()) {
 }
 
 func (n *Node) open() (err error) {
-	if n.identity, err = loadIdentity(n.cfg.DataDir, n.cfg.RandomID); err != nil {
-		return err
+	if n.identity = n.cfg.Identity; n.identity == nil {
+		if n.identity, err = OpenIdentity(n.cfg.DataDir, n.cfg.RandomID); err != nil {
+			return err
+		}
 	}
 	if err := wal.CheckFormat(filepath.Join(n.cfg.DataDir, "log")); err != nil {
 		return fmt.Errorf("the log can't be opened: %w", err)
@@ -141,18 +157,31 @@ func (n *Node) open() (err error) {
 	if err != nil {
 		return fmt.Errorf("the log can't be opened: %w", err)
 	}
-	n.host = raftgroup.NewHost(raftgroup.HostConfig{NodeID: n.identity.Node, Network: n.cfg.Network,
-		Logs: func(id uint32) raftgroup.LogStore { return n.log.Group(id) }, Logger: n.cfg.Logger, Timing: n.cfg.Timing,
-		OnFault: func(id uint32, err error) { n.fault(fmt.Errorf("partition %d: %w", id, err)) }})
-	n.oracle = &oracle{clock: n.cfg.Clock, ahead: n.cfg.ClockBound, jump: n.cfg.ClockJumpMax, confirm: n.confirmMeta, raise: n.raiseBound}
-	n.router = &Router{replica: n.Replica, clock: n.oracle, writable: n.disk.check, timeout: n.cfg.RequestTimeout, unitOps: unitOps,
-		unitSize: entryBytes}
-	n.router.ranges.Store(NewRangeMap(1))
-	n.documents = newDocuments(n)
+	n.connect()
 	return n.openReplicas()
 }
 
-// openReplicas opens what stands in the store, and first of all makes the meta group in a new one.
+// connect makes what talks to other nodes, and what stands on that. Calls come in from here on; to groups that are not open yet
+// they are refused.
+func (n *Node) connect() {
+	n.hub = hub.New(n.cfg.Network, n.identity.Node())
+	n.host = raftgroup.NewHost(raftgroup.HostConfig{NodeID: n.identity.Node(), Network: n.hub.Raft(),
+		Logs: func(id uint32) raftgroup.LogStore { return n.log.Group(id) }, Logger: n.cfg.Logger, Timing: n.cfg.Timing,
+		OnFault: func(id uint32, err error) { n.fault(fmt.Errorf("partition %d: %w", id, err)) }})
+	n.oracle = &oracle{clock: n.cfg.Clock, ahead: n.cfg.ClockBound, jump: n.cfg.ClockJumpMax, confirm: n.confirmMeta, raise: n.raiseBound}
+	n.time = &timeClient{local: n.leadsMeta, oracle: n.oracle, leader: func() string { return n.router.leader(fsm.Meta) }, ask: n.askClock}
+	n.router = &Router{self: n.identity.Node(), replica: n.Replica, clock: n.time, hub: n.hub, writable: n.disk.check,
+		timeout: n.cfg.RequestTimeout, unitOps: unitOps, unitSize: entryBytes}
+	n.router.routes.Store(noRoutes())
+	n.documents = newDocuments(n)
+	n.hub.Handle(callWrite, n.handleWrite)
+	n.hub.Handle(callRead, n.handleRead)
+	n.hub.Handle(callClock, n.handleClock)
+	n.hub.Handle(callJoin, n.handleJoin)
+	n.hub.Serve()
+}
+
+// openReplicas opens what stands in the store, and first of all makes the meta group's replica in a new one.
 func (n *Node) openReplicas() error {
 	ids, err := fsm.List(n.store)
 	if err != nil {
@@ -164,6 +193,9 @@ func (n *Node) openReplicas() error {
 		}
 		ids = append([]uint32{fsm.Meta}, ids...)
 	}
+	if err := n.adopt(); err != nil {
+		return err
+	}
 	for _, id := range ids {
 		if err := n.openReplica(id); err != nil {
 			return err
@@ -173,7 +205,7 @@ func (n *Node) openReplicas() error {
 }
 
 func (n *Node) openReplica(id uint32) error {
-	cfg := partition.Config{ID: id, Host: n.host, Store: n.store, Clock: n.cfg.Clock, Stamper: n.router, Bootstrap: n.peers(),
+	cfg := partition.Config{ID: id, Host: n.host, Store: n.store, Clock: n.cfg.Clock, Stamper: n.router, Bootstrap: n.founders(id),
 		Dir: filepath.Join(n.cfg.DataDir, "groups", fmt.Sprint(id)), Logger: n.cfg.Logger, OnFault: n.fault,
 		Limits: partition.Limits{QueueOps: n.cfg.QueueOpsMax, QueueBytes: n.cfg.QueueBytesMax, EntryOps: entryOps, EntryBytes: entryBytes}}
 	if id == fsm.Meta {
@@ -195,17 +227,34 @@ func (n *Node) openReplica(id uint32) error {
 	return nil
 }
 
-func (n *Node) peers() []raftgroup.Peer {
-	if len(n.cfg.Peers) > 0 {
-		return n.cfg.Peers
+// founders are the first members of a group, if this node is one of them: only they may make it. A node that is to join a cluster
+// makes no meta group.
+func (n *Node) founders(id uint32) (peers []raftgroup.Peer) {
+	born := []string{n.identity.Node()}
+	switch at := n.router.routes.Load().byID[id]; {
+	case id == fsm.Meta && (len(n.cfg.Join) > 0 || n.identity.Cluster() != ""):
+		return nil
+	case id != fsm.Meta && at == nil:
+		return nil
+	case id != fsm.Meta:
+		born = at.Born
 	}
-	return []raftgroup.Peer{{ID: n.identity.Node, Addr: n.cfg.Network.LocalAddr(), Voter: true}}
+	if !slices.Contains(born, n.identity.Node()) {
+		return nil
+	}
+	for _, node := range born {
+		peers = append(peers, raftgroup.Peer{ID: node, Addr: node, Voter: true})
+	}
+	return peers
 }
 
 // Close stops the node: what is on its way ends, everything that was started is waited for, and the store is made durable.
 func (n *Node) Close() error {
 	n.cancel()
 	n.running.Wait()
+	if n.hub != nil {
+		n.hub.Close()
+	}
 	var errs []error
 	n.mu.Lock()
 	replicas := n.replicas
@@ -214,7 +263,9 @@ func (n *Node) Close() error {
 	for _, r := range replicas {
 		errs = append(errs, r.Close())
 	}
-	if n.oracle != nil {
+	if n.router != nil {
+		n.router.close()
+		n.time.close()
 		n.oracle.close()
 	}
 	if n.host != nil {
@@ -258,11 +309,39 @@ func (n *Node) Replicas() []*partition.Replica {
 	return all
 }
 
-// Ready tells why the node can't serve; nil when it can: the range map is known, and its partitions have leaders.
+// Ready tells why the node can't serve; nil when it can: the range map is known, and the groups of its replicas have leaders
+// that they have caught up with. It does not wait.
 func (n *Node) Ready() error {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.starting
+	err := n.starting
+	n.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for _, r := range n.Replicas() {
+		if err := n.current(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// behindMax is by how many entries a replica of a node that is ready may be behind.
+const behindMax = 4096
+
+// current tells why a replica is of no use yet.
+func (n *Node) current(r *partition.Replica) error {
+	if r.Leads() {
+		return nil
+	}
+	s := r.Group().Status()
+	switch {
+	case s.LeaderID == "" || s.LeaderID == n.identity.Node():
+		return fmt.Errorf("partition %d has no leader yet", r.ID())
+	case s.Applied+behindMax < s.Commit:
+		return fmt.Errorf("the replica of partition %d is %d entries behind", r.ID(), s.Commit-s.Applied)
+	}
+	return nil
 }
 
 func (n *Node) setReady(err error) {

@@ -44,7 +44,7 @@ func (r *Router) part(ctx context.Context, at op.Timestamp, o op.Op, wait bool) 
 func (r *Router) scan(ctx context.Context, at op.Timestamp, o *op.Scan, wait bool) (all op.Outcome) {
 	all.Done = true
 	size := 0
-	for _, p := range r.ranges.Load().Parts(o.From, o.To) {
+	for _, p := range r.State().Parts(o.From, o.To) {
 		if len(all.Items) >= int(o.Limit) || o.MaxBytes > 0 && size >= int(o.MaxBytes) {
 			next := p.From
 			all.Next = &next
@@ -76,7 +76,7 @@ func (r *Router) scanByName(ctx context.Context, at op.Timestamp, o *op.Scan, wa
 	all.Done = true
 	more := false
 	var end []byte // names above this one may be missing
-	for _, p := range r.ranges.Load().Parts(o.From, o.To) {
+	for _, p := range r.State().Parts(o.From, o.To) {
 		s := *o
 		s.From, s.To = p.From, p.To
 		out := r.part(ctx, at, &s, wait)
@@ -109,7 +109,7 @@ func cutPage(all op.Outcome, o *op.Scan, more bool, end []byte) op.Outcome {
 }
 
 func (r *Router) count(ctx context.Context, at op.Timestamp, o *op.Count, wait bool) (all op.Outcome) {
-	for _, p := range r.ranges.Load().Parts(o.From, o.To) {
+	for _, p := range r.State().Parts(o.From, o.To) {
 		out := r.part(ctx, at, &op.Count{Space: o.Space, From: p.From, To: p.To}, wait)
 		if out.Err != nil || out.Status != op.OK {
 			return out
@@ -121,7 +121,7 @@ func (r *Router) count(ctx context.Context, at op.Timestamp, o *op.Count, wait b
 
 func (r *Router) deleteRange(ctx context.Context, o *op.DeleteRange, wait bool) (all op.Outcome) {
 	all.Done = true
-	for _, p := range r.ranges.Load().Parts(o.From, o.To) {
+	for _, p := range r.State().Parts(o.From, o.To) {
 		if all.Int >= int64(o.Limit) {
 			next := p.From
 			all.Next = &next

@@ -4,19 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"kahuna/fsm"
+	"kahuna/hub"
 	"kahuna/internal/clock"
 	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/partition"
+	"kahuna/placement"
 )
 
 // Router takes operations to the partitions that own their names, and sends again what bounced.
 type Router struct {
-	ranges   atomic.Pointer[RangeMap]
+	self     string                 // this node's id
+	routes   atomic.Pointer[routes] // never nil
+	hints    hints
+	turn     atomic.Uint64 // whose turn it is to be asked when nobody is known to lead
+	hub      *hub.Hub
+	running  sync.WaitGroup                     // what was sent to other nodes
 	replica  func(id uint32) *partition.Replica // nil: not on this node
 	clock    partition.Stamper
 	writable func() error // why writes are refused; nil when they are not
@@ -71,10 +79,10 @@ func (r *Router) Now(ctx context.Context, n int) (op.Timestamp, error) {
 func (r *Router) Next(ctx context.Context, n int) (op.Timestamp, error) { return r.Now(ctx, n) }
 
 // Partition is the id of the partition that a name lies in, as far as this node knows.
-func (r *Router) Partition(n op.Name) uint32 { return r.ranges.Load().Find(n.Key).ID }
+func (r *Router) Partition(n op.Name) uint32 { return r.State().Find(n.Key).ID }
 
-// Ranges is the range map as this node knows it.
-func (r *Router) Ranges() *RangeMap { return r.ranges.Load() }
+// State is the range map, and what else the cluster has agreed on about itself, as this node knows it.
+func (r *Router) State() *placement.State { return r.routes.Load().state }
 
 func (r *Router) all(ctx context.Context, at op.Timestamp, ops []op.Op, wait bool) []op.Outcome {
 	if err := r.writable(); err != nil {
@@ -189,13 +197,13 @@ func (t *task) giveUp() {
 // batch is what goes to one partition in one round.
 type batch struct {
 	id      uint32
-	replica *partition.Replica
+	replica *partition.Replica // that leads the partition, when it is here
 	index   []int
 	ops     []op.Op
 	bytes   int
 	reads   bool
 	full    bool
-	pending *partition.Pending
+	pending sent // nil: it is to be read here
 	err     error
 }
 
@@ -208,13 +216,13 @@ func (t *task) round() {
 		t.send(b)
 	}
 	for _, b := range batches {
-		if b.reads && b.err == nil {
+		if b.err == nil && b.pending == nil {
 			results, err := b.replica.Read(t.ctx, t.at, b.ops)
 			rest = t.take(b, results, err, rest)
 		}
 	}
 	for _, b := range batches {
-		if !b.reads || b.err != nil {
+		if b.err != nil || b.pending != nil {
 			results, err := b.await(t.ctx)
 			rest = t.take(b, results, err, rest)
 		}
@@ -225,10 +233,10 @@ func (t *task) round() {
 // gather groups what is left by partition. What does not fit a partition's unit waits for the next round, with everything
 // behind it on that partition.
 func (t *task) gather() (batches []*batch, rest []int) {
-	ranges := t.r.ranges.Load()
+	routes := t.r.routes.Load()
 	for _, i := range t.left {
 		o := t.ops[i]
-		id := ranges.route(o)
+		id := routes.find(o)
 		b := find(batches, id)
 		if b == nil {
 			b = &batch{id: id, reads: true}
@@ -256,17 +264,25 @@ func find(batches []*batch, id uint32) *batch {
 }
 
 func (t *task) send(b *batch) {
-	if b.replica = t.r.replica(b.id); b.replica == nil {
-		b.err = partition.ErrNotLeader
-		return
-	}
 	if b.bytes > EntryBytesMax {
 		b.err = fmt.Errorf("%w: the request is too large (limit %d bytes)", ErrTooLarge, EntryBytesMax)
 		return
 	}
-	if !b.reads {
-		b.pending, b.err = b.replica.Submit(fsm.Unit(b.ops))
+	b.replica = t.r.replica(b.id)
+	switch {
+	case b.replica == nil || !b.replica.Leads():
+		b.pending, b.err = later(t.r.forward(t.ctx, t.at, b))
+	case !b.reads:
+		b.pending, b.err = later(b.replica.Submit(fsm.Unit(b.ops)))
 	}
+}
+
+// later makes something that was sent what a batch waits for; nothing when it was refused.
+func later[S sent](s S, err error) (sent, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (b *batch) await(ctx context.Context) ([]op.Result, error) {
@@ -329,6 +345,8 @@ func (t *task) failed(b *batch, err error, rest []int) []int {
 		end = err
 	case errors.Is(err, partition.ErrUncertain) && !b.reads:
 		end = fmt.Errorf("%w: the write was sent to the log but its end was not seen", ErrUncertain)
+	case errors.Is(err, errDiskLow):
+		end = fmt.Errorf("%w: the disk of the node that leads the range is nearly full; make room there and repeat, nothing was changed", ErrTryAgain)
 	case errors.Is(err, partition.ErrFull):
 		end = fmt.Errorf("%w: the partition's queue is full", ErrTryAgain)
 	case errors.Is(err, partition.ErrStopped):

@@ -26,7 +26,7 @@ type Stats struct {
 
 // Stats reads the figures. It does not wait.
 func (n *Node) Stats() Stats {
-	s := Stats{NodeID: n.identity.Node, Partitions: len(n.router.ranges.Load().Ranges)}
+	s := Stats{NodeID: n.identity.Node(), ClusterID: n.identity.Cluster(), Partitions: len(n.router.routes.Load().byID)}
 	for _, r := range n.Replicas() {
 		written, read, entries := r.Stats()
 		s.OpsWritten, s.OpsRead, s.Entries = s.OpsWritten+written, s.OpsRead+read, s.Entries+entries
@@ -47,8 +47,5 @@ func (n *Node) Stats() Stats {
 	if n.disk.low.Load() {
 		s.DiskLow = 1
 	}
-	snap := n.store.Snapshot()
-	defer snap.Close()
-	s.ClusterID, _ = fsm.ClusterID(snap)
 	return s
 }

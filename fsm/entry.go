@@ -70,7 +70,7 @@ func DecodeEntry(b []byte) (e Entry, err error) {
 	e.First = op.Timestamp(first)
 	e.Units = make([]Unit, units)
 	for i := range e.Units {
-		if e.Units[i], b, err = decodeUnit(b); err != nil {
+		if e.Units[i], b, err = DecodeUnit(b); err != nil {
 			return e, err
 		}
 	}
@@ -80,7 +80,8 @@ func DecodeEntry(b []byte) (e Entry, err error) {
 	return e, nil
 }
 
-func decodeUnit(b []byte) (Unit, []byte, error) {
+// DecodeUnit reads a unit and returns what is behind it. What it returns points into b.
+func DecodeUnit(b []byte) (Unit, []byte, error) {
 	n, b, err := uvarint(b)
 	if err != nil || n > uint64(len(b)) {
 		return nil, nil, ErrEntry

@@ -27,7 +27,15 @@ func (r *Replica) Submit(u fsm.Unit) (*Pending, error) {
 	if r.term.Load() == 0 {
 		return nil, ErrNotLeader
 	}
-	p := &Pending{ops: u, encoded: fsm.AppendUnit(nil, u), done: make(chan struct{})}
+	return r.SubmitEncoded(u, fsm.AppendUnit(nil, u))
+}
+
+// SubmitEncoded is Submit for who has the unit's binary form, which belongs to the replica from now on too.
+func (r *Replica) SubmitEncoded(u fsm.Unit, encoded []byte) (*Pending, error) {
+	if r.term.Load() == 0 {
+		return nil, ErrNotLeader
+	}
+	p := &Pending{ops: u, encoded: encoded, done: make(chan struct{})}
 	for _, o := range u {
 		p.stamps += op.Timestamps(o)
 	}

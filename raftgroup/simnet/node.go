@@ -44,7 +44,7 @@ func (s *Node) Call(ctx context.Context, addr string, request []byte) ([]byte, e
 	}
 	defer sess.close()
 	f := s.net.draw(s.addr, addr, false)
-	if f.again {
+	if f.again && request[0] <= raftgroup.KindLast {
 		s.handleAgain(addr, request, f.late)
 	}
 	if err := sess.carry(f.lost, f.delay); err != nil {

@@ -65,7 +65,7 @@ func inPair(t *testing.T, f func(t *testing.T, p *pair)) {
 func (p *pair) call(timeout time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return p.a.Call(ctx, "b", []byte("hello"))
+	return p.a.Call(ctx, "b", []byte("\x01hello"))
 }
 
 func (p *pair) stream(body io.Reader) ([]byte, error) {
@@ -259,7 +259,7 @@ func TestCloseJoinsHandlersAndEndsCalls(t *testing.T) {
 		p.echo.hold = make(chan struct{})
 		p.SetFaults(Faults{Duplicate: 1})
 		ended := make(chan error, 1)
-		go func() { _, err := p.a.Call(context.Background(), "b", []byte("x")); ended <- err }()
+		go func() { _, err := p.a.Call(context.Background(), "b", []byte("\x01x")); ended <- err }()
 		time.Sleep(lateMax)
 		if p.echo.calls.Load() != 2 {
 			t.Error("the duplicate is not there yet")

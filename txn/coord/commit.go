@@ -113,7 +113,7 @@ func (p *commit) check(at op.Timestamp) error {
 		ops = append(ops, &op.Check{Txn: p.t.start, Reads: seen, At: at})
 	}
 	for _, s := range p.t.scans {
-		for _, part := range p.t.c.router.Ranges().Parts(s.From, s.To) {
+		for _, part := range p.t.c.router.State().Parts(s.From, s.To) {
 			cut := s
 			cut.From, cut.To = part.From, part.To
 			ops = append(ops, &op.Check{Txn: p.t.start, Scans: []op.ScanSeen{cut}, At: at})

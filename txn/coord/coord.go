@@ -11,6 +11,7 @@ import (
 	"kahuna/cluster"
 	"kahuna/internal/clock"
 	"kahuna/op"
+	"kahuna/placement"
 )
 
 // Router takes operations to their partitions; *cluster.Router is it.
@@ -20,7 +21,7 @@ type Router interface {
 	ReadAt(ctx context.Context, at op.Timestamp, ops []op.Op, wait bool) []op.Outcome
 	Now(ctx context.Context, n int) (op.Timestamp, error)
 	Partition(n op.Name) uint32
-	Ranges() *cluster.RangeMap
+	State() *placement.State
 }
 
 // Options bound what a transaction may take.

@@ -1,0 +1,207 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"kahuna/fsm"
+	"kahuna/hub"
+	"kahuna/mvcc"
+	"kahuna/op"
+	"kahuna/partition"
+	"kahuna/raftgroup"
+)
+
+// What nodes ask each other.
+const (
+	callWrite hub.Kind = 0x20 // partition, unit
+	callRead  hub.Kind = 0x21 // partition, timestamp, unit
+	callClock hub.Kind = 0x22 // how many timestamps
+	callJoin  hub.Kind = 0x23 // a node
+)
+
+// The first byte of an answer to callWrite and callRead. What follows is the results, or the leader's id if it is known, or a text.
+const (
+	endResults   byte = 0
+	endNotLeader byte = 1
+	endFull      byte = 2
+	endStopped   byte = 3
+	endNoClock   byte = 4
+	endUncertain byte = 5
+	endTooLarge  byte = 6
+	endDamaged   byte = 7
+	endDiskLow   byte = 8
+)
+
+var (
+	errRequest = errors.New("cluster: the request can't be read")
+	errAnswer  = errors.New("cluster: the answer can't be read")
+	// errDiskLow: the leader's disk is nearly full. Nothing was changed.
+	errDiskLow = errors.New("cluster: the leader's disk is nearly full")
+)
+
+func appendWrite(dst []byte, id uint32, u fsm.Unit) []byte {
+	return fsm.AppendUnit(binary.AppendUvarint(dst, uint64(id)), u)
+}
+
+func appendRead(dst []byte, id uint32, at op.Timestamp, ops []op.Op) []byte {
+	dst = binary.AppendUvarint(dst, uint64(id))
+	dst = binary.AppendUvarint(dst, uint64(at))
+	return fsm.AppendUnit(dst, ops)
+}
+
+// takeUint takes a number off a request.
+func takeUint(b []byte) (uint64, []byte, error) {
+	v, n := binary.Uvarint(b)
+	if n <= 0 {
+		return 0, nil, errRequest
+	}
+	return v, b[n:], nil
+}
+
+func takeID(b []byte) (uint32, []byte, error) {
+	v, rest, err := takeUint(b)
+	if err != nil || v > 1<<32-1 {
+		return 0, nil, errRequest
+	}
+	return uint32(v), rest, nil
+}
+
+// handleWrite puts another node's unit into the log of a partition that this node leads.
+func (n *Node) handleWrite(ctx context.Context, body []byte) ([]byte, error) {
+	id, encoded, err := takeID(body)
+	if err != nil {
+		return nil, notDone(err)
+	}
+	u, rest, err := fsm.DecodeUnit(encoded)
+	if err != nil || len(rest) > 0 || len(u) == 0 {
+		return nil, notDone(errRequest)
+	}
+	r := n.Replica(id)
+	if r == nil {
+		return []byte{endNotLeader}, nil
+	}
+	if n.disk.low.Load() && !allFree(u) {
+		return []byte{endDiskLow}, nil
+	}
+	p, err := r.SubmitEncoded(u, encoded)
+	if err != nil {
+		return appendEnd(r, nil, err), nil
+	}
+	select {
+	case <-p.Done():
+		results, err := p.Result()
+		return appendEnd(r, results, err), nil
+	case <-ctx.Done():
+		return []byte{endUncertain}, nil
+	}
+}
+
+func allFree(u fsm.Unit) bool {
+	for _, o := range u {
+		if !o.ReadOnly() && !frees(o) {
+			return false
+		}
+	}
+	return true
+}
+
+// notDone makes an error that was found before anything was done arrive as one that says so.
+func notDone(err error) error { return fmt.Errorf("%w: %w", raftgroup.ErrUnreachable, err) }
+
+// handleRead reads for another node in a partition that this node leads.
+func (n *Node) handleRead(ctx context.Context, body []byte) ([]byte, error) {
+	id, rest, err := takeID(body)
+	if err != nil {
+		return nil, notDone(err)
+	}
+	at, rest, err := takeUint(rest)
+	if err != nil {
+		return nil, notDone(err)
+	}
+	ops, rest, err := fsm.DecodeUnit(rest)
+	if err != nil || len(rest) > 0 {
+		return nil, notDone(errRequest)
+	}
+	for _, o := range ops {
+		if !o.ReadOnly() {
+			return nil, notDone(errRequest)
+		}
+	}
+	r := n.Replica(id)
+	if r == nil {
+		return []byte{endNotLeader}, nil
+	}
+	results, err := r.Read(ctx, op.Timestamp(at), ops)
+	return appendEnd(r, results, err), nil
+}
+
+// appendEnd says how a unit ended.
+func appendEnd(r *partition.Replica, results []op.Result, err error) []byte {
+	switch {
+	case err == nil:
+		b := []byte{endResults}
+		for i := range results {
+			b = op.AppendResult(b, &results[i])
+		}
+		return b
+	case errors.Is(err, partition.ErrUncertain):
+		return []byte{endUncertain}
+	case errors.Is(err, partition.ErrFull):
+		return []byte{endFull}
+	case errors.Is(err, partition.ErrStopped):
+		return []byte{endStopped}
+	case errors.Is(err, partition.ErrNoClock):
+		return []byte{endNoClock}
+	case errors.Is(err, mvcc.ErrDamaged):
+		return append([]byte{endDamaged}, err.Error()...)
+	}
+	leader, _ := r.Group().Leader()
+	return append([]byte{endNotLeader}, leader...)
+}
+
+// readEnd reads what appendEnd wrote, for n operations. leader is who leads, if the answer says so.
+func readEnd(b []byte, n int) (results []op.Result, leader string, err error) {
+	if len(b) == 0 {
+		return nil, "", errAnswer
+	}
+	code, rest := b[0], b[1:]
+	switch code {
+	case endResults:
+		results, err = readResults(rest, n)
+		return results, "", err
+	case endNotLeader:
+		return nil, string(rest), partition.ErrNotLeader
+	case endFull:
+		return nil, "", partition.ErrFull
+	case endStopped:
+		return nil, "", partition.ErrNotLeader // another node will lead
+	case endNoClock:
+		return nil, "", partition.ErrNoClock
+	case endUncertain:
+		return nil, "", partition.ErrUncertain
+	case endTooLarge:
+		return nil, "", ErrTooLarge
+	case endDamaged:
+		return nil, "", fmt.Errorf("%w: %s", mvcc.ErrDamaged, rest)
+	case endDiskLow:
+		return nil, "", errDiskLow
+	}
+	return nil, "", errAnswer
+}
+
+func readResults(b []byte, n int) ([]op.Result, error) {
+	results := make([]op.Result, n)
+	for i := range results {
+		var err error
+		if results[i], b, err = op.DecodeResult(b); err != nil {
+			return nil, errAnswer
+		}
+	}
+	if len(b) > 0 {
+		return nil, errAnswer
+	}
+	return results, nil
+}

@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"kahuna/fsm"
+	"kahuna/placement"
+)
+
+// stateKey is the document that says who the cluster's nodes are and which of them has what.
+const stateKey = "cluster"
+
+// keepInterval is how often a node looks at the cluster's state without having been told that it changed: what it could not do
+// about it may work now.
+const keepInterval = 500 * time.Millisecond
+
+// keepState follows the cluster's state until the node stops.
+func (n *Node) keepState() {
+	tick := time.NewTicker(keepInterval)
+	defer tick.Stop()
+	for {
+		changed := n.documents.Changed()
+		if err := n.follow(); err != nil {
+			n.fault(err)
+			return
+		}
+		select {
+		case <-changed:
+		case <-tick.C:
+		case <-n.ctx.Done():
+			return
+		}
+	}
+}
+
+// follow takes over the cluster's state and opens the replicas that it gives to this node.
+func (n *Node) follow() error {
+	if err := n.adopt(); err != nil {
+		return err
+	}
+	for _, r := range n.router.State().Ranges {
+		if n.Replica(r.ID) != nil || !has(&r, n.identity.Node()) {
+			continue
+		}
+		// It exists when an earlier attempt came no further.
+		if err := fsm.Create(n.store, r.ID, r.From, r.To); err != nil && !errors.Is(err, fsm.ErrExists) {
+			return err
+		}
+		if err := n.openReplica(r.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// adopt takes over the cluster's state from this node's replica of the meta group, if that has a newer one.
+func (n *Node) adopt() error {
+	s, version, err := n.localState()
+	if err != nil || version <= n.router.routes.Load().version {
+		return err
+	}
+	if err := n.identity.Belong(s.ClusterID); err != nil {
+		return err
+	}
+	addresses := map[string]string{}
+	for _, node := range s.Nodes {
+		if node.Status != placement.Left {
+			addresses[node.ID] = node.PeerAddr
+		} else if node.ID == n.identity.Node() {
+			return placement.ErrRemoved
+		}
+	}
+	n.hub.SetAddresses(addresses)
+	n.router.routes.Store(newRoutes(s, version))
+	return nil
+}
+
+// localState is the cluster's state in this node's replica of the meta group; version 0: there is none yet.
+func (n *Node) localState() (s *placement.State, version uint64, err error) {
+	doc, found, err := n.documents.LocalGet(stateKey)
+	if err != nil || !found {
+		return nil, 0, err
+	}
+	if s, err = placement.Decode(doc.Value); err != nil {
+		return nil, 0, fmt.Errorf("the cluster's state can't be read: %w", err)
+	}
+	return s, doc.Version, nil
+}
