@@ -150,12 +150,3 @@ func (n *Node) handleJoin(ctx context.Context, body []byte) ([]byte, error) {
 	}
 	return n.admit(ctx, node)
 }
-
-func has(r *placement.Range, node string) bool {
-	for _, id := range r.Replicas {
-		if id == node {
-			return true
-		}
-	}
-	return false
-}

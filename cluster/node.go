@@ -92,6 +92,7 @@ type Node struct {
 	cfg       Config
 	identity  *Identity
 	hub       *hub.Hub
+	sights    sights
 	store     *storage.Store
 	log       *wal.Log
 	host      *raftgroup.Host
@@ -124,6 +125,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n.start(n.keepState)
 	n.start(n.join)
+	n.start(n.tend)
 	n.start(n.sweep)
 	n.start(n.compact)
 	n.start(n.watchDisk)
@@ -178,6 +180,8 @@ func (n *Node) connect() {
 	n.hub.Handle(callRead, n.handleRead)
 	n.hub.Handle(callClock, n.handleClock)
 	n.hub.Handle(callJoin, n.handleJoin)
+	n.hub.Handle(callLook, n.handleLook)
+	n.hub.Handle(callWhoIs, n.handleWhoIs)
 	n.hub.Serve()
 }
 
@@ -196,6 +200,9 @@ func (n *Node) openReplicas() error {
 	if err := n.adopt(); err != nil {
 		return err
 	}
+	if err := n.clearGraves(); err != nil {
+		return err
+	}
 	for _, id := range ids {
 		if err := n.openReplica(id); err != nil {
 			return err
@@ -206,7 +213,7 @@ func (n *Node) openReplicas() error {
 
 func (n *Node) openReplica(id uint32) error {
 	cfg := partition.Config{ID: id, Host: n.host, Store: n.store, Clock: n.cfg.Clock, Stamper: n.router, Bootstrap: n.founders(id),
-		Dir: filepath.Join(n.cfg.DataDir, "groups", fmt.Sprint(id)), Logger: n.cfg.Logger, OnFault: n.fault,
+		Dir: n.groupDir(id), Logger: n.cfg.Logger, OnFault: n.fault,
 		Limits: partition.Limits{QueueOps: n.cfg.QueueOpsMax, QueueBytes: n.cfg.QueueBytesMax, EntryOps: entryOps, EntryBytes: entryBytes}}
 	if id == fsm.Meta {
 		cfg.Stamper, cfg.OnLeader, cfg.OnFollower, cfg.OnDocuments = nil, n.leadMeta, n.oracle.follow, n.documents.tell
@@ -239,7 +246,7 @@ func (n *Node) founders(id uint32) (peers []raftgroup.Peer) {
 	case id != fsm.Meta:
 		born = at.Born
 	}
-	if !slices.Contains(born, n.identity.Node()) {
+	if !slices.Contains(born, n.identity.Node()) || n.buried(id) {
 		return nil
 	}
 	for _, node := range born {

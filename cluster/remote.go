@@ -20,6 +20,9 @@ const (
 	callRead  hub.Kind = 0x21 // partition, timestamp, unit
 	callClock hub.Kind = 0x22 // how many timestamps
 	callJoin  hub.Kind = 0x23 // a node
+	callLook  hub.Kind = 0x24 // nothing: how the node's replicas are
+	callWhoIs hub.Kind = 0x25 // partition: the members of its group
+	// 0x30 to 0x4f are for what packages above tell each other.
 )
 
 // The first byte of an answer to callWrite and callRead. What follows is the results, or the leader's id if it is known, or a text.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kahuna/fsm"
@@ -35,13 +36,14 @@ func (n *Node) keepState() {
 	}
 }
 
-// follow takes over the cluster's state and opens the replicas that it gives to this node.
+// follow takes over the cluster's state, opens the replicas that it gives to this node, and removes those that it takes away.
 func (n *Node) follow() error {
 	if err := n.adopt(); err != nil {
 		return err
 	}
-	for _, r := range n.router.State().Ranges {
-		if n.Replica(r.ID) != nil || !has(&r, n.identity.Node()) {
+	routes := n.router.routes.Load()
+	for _, r := range routes.state.Ranges {
+		if n.Replica(r.ID) != nil || !slices.Contains(r.Replicas, n.identity.Node()) {
 			continue
 		}
 		// It exists when an earlier attempt came no further.
@@ -52,7 +54,7 @@ func (n *Node) follow() error {
 			return err
 		}
 	}
-	return nil
+	return n.retireUnwanted(routes)
 }
 
 // adopt takes over the cluster's state from this node's replica of the meta group, if that has a newer one.

@@ -46,7 +46,8 @@ type Machine struct {
 // ErrExists says that a partition stands in the store already.
 var ErrExists = errors.New("fsm: the partition exists already")
 
-// Create makes a partition that owns a range and has applied nothing.
+// Create makes a partition that owns a range and has applied nothing. It is ErrExists when it stands, and ErrClearing when an
+// earlier replica of it is still being cleared.
 func Create(store *storage.Store, id uint32, from, to op.Position) error {
 	b := store.NewBatch()
 	defer b.Discard()
@@ -55,6 +56,9 @@ func Create(store *storage.Store, id uint32, from, to op.Position) error {
 			return fmt.Errorf("%w: %d", ErrExists, id)
 		}
 		return err
+	}
+	if g, found, err := LoadGrave(b, id); err != nil || found && !g.Cleared {
+		return errors.Join(err, fmt.Errorf("%w: partition %d", ErrClearing, id))
 	}
 	saveState(b, id, &State{Epoch: 1, From: from, To: to})
 	return b.Commit()

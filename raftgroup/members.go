@@ -44,6 +44,13 @@ func (g *Group) AddVoter(ctx context.Context, p Peer) error {
 	})
 }
 
+// Demote takes a peer's vote; it goes on to follow.
+func (g *Group) Demote(ctx context.Context, id string) error {
+	return g.change(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {
+		return r.DemoteVoter(raft.ServerID(id), 0, wait)
+	})
+}
+
 // Remove removes a member. A leader that removes itself steps down when it is committed; better transfer before.
 func (g *Group) Remove(ctx context.Context, id string) error {
 	return g.change(ctx, func(r *raft.Raft, wait time.Duration) raft.IndexFuture {

@@ -1,0 +1,133 @@
+package clustertest
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"kahuna/cluster"
+	"kahuna/op"
+	"kahuna/raftgroup/simnet"
+)
+
+// Cluster is nodes that are joined by a network with faults, in one process.
+type Cluster struct {
+	Net   *simnet.Net
+	Nodes []*cluster.Node // nil: not running
+	t     *testing.T
+	dir   string
+	parts int
+}
+
+// Start opens n nodes, the first of which makes a cluster that the others join, and waits until all of them serve and every
+// partition has as many replicas as it can.
+func Start(t *testing.T, dir string, n, partitions int) *Cluster {
+	t.Helper()
+	c := &Cluster{Net: simnet.New(1), Nodes: make([]*cluster.Node, n), t: t, dir: dir, parts: partitions}
+	for i := range n {
+		c.Open(i)
+		c.WaitReady(i)
+	}
+	c.WaitPlaced()
+	return c
+}
+
+// Address is where a node can be reached.
+func Address(i int) string { return fmt.Sprintf("node:%d", i) }
+
+// Config is a node's configuration.
+func (c *Cluster) Config(i int) cluster.Config {
+	cfg := Config(filepath.Join(c.dir, fmt.Sprint(i)), c.parts)
+	made := 0
+	cfg.RandomID = func() string { made++; return fmt.Sprintf("%02x%038x", i+1, made) }
+	cfg.Network = c.Net.Node(Address(i))
+	cfg.Name, cfg.ClientAddr, cfg.ClusterAddr = fmt.Sprint("n", i), fmt.Sprint("client:", i), fmt.Sprint("cluster:", i)
+	cfg.OnFault = func(err error) { c.t.Errorf("node %d: %v", i, err) }
+	if i > 0 {
+		cfg.Join = []string{Address(0)}
+	}
+	return cfg
+}
+
+// Open opens a node, again if it was stopped.
+func (c *Cluster) Open(i int) {
+	c.t.Helper()
+	c.OpenWith(i, c.Config(i))
+}
+
+// OpenWith opens a node with a configuration.
+func (c *Cluster) OpenWith(i int, cfg cluster.Config) {
+	c.t.Helper()
+	n, err := cluster.Open(cfg)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.Nodes[i] = n
+	c.Net.Up(Address(i))
+}
+
+// Stop stops a node, of which the others hear nothing any more.
+func (c *Cluster) Stop(i int) {
+	c.t.Helper()
+	c.Net.Down(Address(i))
+	Close(c.t, c.Nodes[i])
+	c.Nodes[i] = nil
+}
+
+// Close stops all nodes.
+func (c *Cluster) Close() {
+	for i, n := range c.Nodes {
+		if n != nil {
+			c.Stop(i)
+		}
+	}
+	c.Net.Close()
+}
+
+// Wait waits until ok says nil, for ten virtual minutes at most.
+func (c *Cluster) Wait(ok func() error) {
+	c.t.Helper()
+	var err error
+	for range 60_000 {
+		if err = ok(); err == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	c.t.Fatalf("still: %v", err)
+}
+
+// WaitReady waits until a node serves.
+func (c *Cluster) WaitReady(i int) {
+	c.t.Helper()
+	c.Wait(func() error { return c.Nodes[i].Ready() })
+}
+
+// WaitPlaced waits until the partitions' groups have the members that the cluster's state gives them.
+func (c *Cluster) WaitPlaced() {
+	c.t.Helper()
+	c.Wait(func() error {
+		for _, n := range c.Nodes {
+			if n == nil {
+				continue
+			}
+			if err := n.Placed(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Do runs operations on a node, which must all end with a result.
+func (c *Cluster) Do(i int, ops ...op.Op) []op.Outcome {
+	c.t.Helper()
+	out := c.Nodes[i].Router().Do(c.t.Context(), ops)
+	for k := range out {
+		if out[k].Err != nil {
+			c.t.Fatalf("node %d, %T: %v", i, ops[k], out[k].Err)
+		}
+	}
+	return out
+}

@@ -1,0 +1,122 @@
+package cluster
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"kahuna/fsm"
+	"kahuna/partition"
+)
+
+// retireUnwanted removes replicas that this node is not to have any more, once their group has dropped them.
+func (n *Node) retireUnwanted(routes *routes) error {
+	for _, r := range n.Replicas() {
+		if r.ID() == fsm.Meta || routes.version == 0 || slices.Contains(routes.members(r.ID()), n.identity.Node()) {
+			continue
+		}
+		if r.Leads() || !n.dropped(r.ID()) {
+			continue
+		}
+		if err := n.retire(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropped tells whether the leader of a group says that this node is not a member.
+func (n *Node) dropped(id uint32) bool {
+	leader := n.router.leader(id)
+	if leader == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(n.ctx, lookTimeout)
+	defer cancel()
+	answer, err := n.hub.Call(ctx, leader, callWhoIs, binary.AppendUvarint(nil, uint64(id)))
+	if err != nil {
+		n.router.hints.set(id, "")
+		return false
+	}
+	var members []string
+	return json.Unmarshal(answer, &members) == nil && len(members) > 0 && !slices.Contains(members, n.identity.Node())
+}
+
+// handleWhoIs tells the members of a group that this node leads, as they are after all that was committed before.
+func (n *Node) handleWhoIs(ctx context.Context, body []byte) ([]byte, error) {
+	id, rest, err := takeID(body)
+	if err != nil || len(rest) > 0 {
+		return nil, notDone(errRequest)
+	}
+	r := n.Replica(id)
+	if r == nil {
+		return nil, notDone(partition.ErrNotLeader)
+	}
+	if err := r.Group().ReadIndex(ctx); err != nil {
+		return nil, notDone(err)
+	}
+	var members []string
+	for _, p := range r.Group().Status().Peers {
+		members = append(members, p.ID)
+	}
+	return json.Marshal(members)
+}
+
+// retire removes a replica from this node. What is left of it is a grave, made durable before its log goes: a store that a power
+// cut has taken back must not hold a replica without a log.
+func (n *Node) retire(r *partition.Replica) error {
+	n.mu.Lock()
+	delete(n.replicas, r.ID())
+	n.mu.Unlock()
+	if err := r.Close(); err != nil {
+		return err
+	}
+	if err := fsm.Bury(n.store, r.ID()); err != nil {
+		return err
+	}
+	if err := n.store.Checkpoint(func() {}); err != nil {
+		return err
+	}
+	n.cfg.Logger.Info().Uint32("partition", r.ID()).Msg("the replica was removed from this node")
+	return n.clearGrave(r.ID())
+}
+
+// clearGraves finishes what a stop has interrupted.
+func (n *Node) clearGraves() error {
+	graves, err := fsm.Graves(n.store)
+	if err != nil {
+		return err
+	}
+	for _, g := range graves {
+		if err := n.clearGrave(g.ID); !g.Cleared && err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Node) clearGrave(id uint32) error {
+	if err := n.log.RemoveGroup(id); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(n.groupDir(id)); err != nil {
+		return err
+	}
+	return fsm.Clear(n.store, id)
+}
+
+func (n *Node) groupDir(id uint32) string {
+	return filepath.Join(n.cfg.DataDir, "groups", fmt.Sprint(id))
+}
+
+// buried tells whether this node had a replica of a partition that was removed.
+func (n *Node) buried(id uint32) bool {
+	snap := n.store.Snapshot()
+	defer snap.Close()
+	_, found, err := fsm.LoadGrave(snap, id)
+	return found || err != nil
+}
