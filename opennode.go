@@ -22,7 +22,7 @@ import (
 	"kahuna/config"
 	"kahuna/internal/clock"
 	"kahuna/op"
-	"kahuna/raftgroup"
+	"kahuna/peer"
 	"kahuna/server"
 	"kahuna/txn/coord"
 	"kahuna/version"
@@ -31,17 +31,17 @@ import (
 // openNode is THE PLACE where the node and the handler of commands are constructed: it turns settings into the options of
 // packages cluster, commands and server, and fits what they give to the interfaces of node.go.
 func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.Logger) (node, error) {
-	if len(cfg.Join) > 0 {
-		return nil, &failure{exitSetting, errors.New("join: this version runs on one node and can't join others; leave it out")}
-	}
-	// Nobody speaks to a node that is alone: what connects to its peer port is to be refused, not left waiting.
-	if err := ports.peer.Close(); err != nil {
-		return nil, err
-	}
 	k := &kahunaNode{failed: make(chan error, 1)}
-	n, err := cluster.Open(clusterConfig(cfg, ports, log, k.fail))
+	identity, err := cluster.OpenIdentity(cfg.DataDir, randomID)
 	if err != nil {
 		return nil, err
+	}
+	if k.network, err = openNetwork(cfg, ports, identity, log); err != nil {
+		return nil, err
+	}
+	n, err := cluster.Open(clusterConfig(cfg, ports, identity, k, log))
+	if err != nil {
+		return nil, errors.Join(err, k.network.Close())
 	}
 	k.node = n
 	debug.FreeOSMemory() // opening reads whole log segments and tables, which Go would hold on to for minutes
@@ -61,11 +61,12 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 	return k, nil
 }
 
-func clusterConfig(cfg *config.Config, ports *ports, log zerolog.Logger, fail func(error)) cluster.Config {
+func clusterConfig(cfg *config.Config, ports *ports, identity *cluster.Identity, k *kahunaNode, log zerolog.Logger) cluster.Config {
 	return cluster.Config{
-		DataDir: cfg.DataDir, Clock: clock.Real(), Network: raftgroup.NewLoopback(ports.peer.Addr().String()), RandomID: randomID,
-		DiskFree: func() (uint64, error) { return diskFree(cfg.DataDir) }, OnFault: fail, Logger: log,
-		Partitions: cfg.Partitions, RequestTimeout: cfg.RequestTimeout, QueueOpsMax: cfg.QueueOpsMax,
+		DataDir: cfg.DataDir, Clock: clock.Real(), Network: k.network, RandomID: randomID, Identity: identity, Join: cfg.Join,
+		DiskFree: func() (uint64, error) { return diskFree(cfg.DataDir) }, OnFault: k.fail, Logger: log,
+		Name: nodeName(cfg), Zone: cfg.Zone, ClientAddr: advertised(cfg, ports.client), ClusterAddr: advertised(cfg, ports.cluster),
+		Partitions: cfg.Partitions, Replication: cfg.Replication, DeadAfter: cfg.NodeDeadAfter, RequestTimeout: cfg.RequestTimeout, QueueOpsMax: cfg.QueueOpsMax,
 		QueueBytesMax: int(cfg.QueueBytesMax), MemtableBytes: cfg.MemtableBytes, BlockCacheBytes: cfg.BlockCacheBytes,
 		ClockBound: cfg.ClockBound, ClockJumpMax: cfg.ClockJumpMax, LogSegmentBytes: cfg.LogSegmentBytes, CheckpointInterval: cfg.CheckpointInterval, DiskReserveBytes: uint64(cfg.DiskReserveBytes),
 	}
@@ -85,6 +86,14 @@ func serverConfig(cfg *config.Config, log zerolog.Logger) server.Config {
 func sessionLimits(cfg *config.Config) server.Limits {
 	return server.Limits{BulkBytes: int(max(cfg.ValueBytesMax, int64(cfg.NameBytesMax))), RequestBytes: int(cfg.RequestBytesMax),
 		PipelineCommands: cfg.PipelineCommandsMax}
+}
+
+func nodeName(cfg *config.Config) string {
+	if cfg.NodeName != "" {
+		return cfg.NodeName
+	}
+	name, _ := os.Hostname() // a node without a name is shown by its id
+	return name
 }
 
 func randomID() string {
@@ -114,10 +123,7 @@ func settings(cfg *config.Config) func() []commands.Setting {
 
 // info tells commands about the node.
 func info(cfg *config.Config, ports *ports, k *kahunaNode, started time.Time) func() commands.NodeInfo {
-	name := cfg.NodeName
-	if name == "" {
-		name, _ = os.Hostname()
-	}
+	name := nodeName(cfg)
 	port := func(l net.Listener) int {
 		if a, ok := l.Addr().(*net.TCPAddr); ok {
 			return a.Port
@@ -128,7 +134,7 @@ func info(cfg *config.Config, ports *ports, k *kahunaNode, started time.Time) fu
 		s, served := k.node.Stats(), k.server.Stats()
 		return commands.NodeInfo{Program: "kahuna", Version: version.Get().Version, RedisVersion: "7.4.0", NodeID: s.NodeID, NodeName: name,
 			ClusterID: s.ClusterID, Started: started, Port: port(ports.client), ClusterPort: port(ports.cluster), PeerPort: port(ports.peer),
-			AdminPort: port(ports.admin), ClientsMax: cfg.ClientsMax, Nodes: 1, Partitions: s.Partitions, Leaders: s.Leaders, Replicas: 1,
+			AdminPort: port(ports.admin), ClientsMax: cfg.ClientsMax, Nodes: s.Nodes, Partitions: s.Partitions, Leaders: s.Leaders, Replicas: s.Replication,
 			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes, MemoryBytes: memoryBytes(), Keys: s.Keys,
 			IdleSeconds: int64(cfg.IdleTimeout.Seconds()), ProcessID: os.Getpid(), OS: runtime.GOOS + " " + runtime.GOARCH, Commands: served.Commands,
 			BytesIn: served.BytesIn, BytesOut: served.BytesOut, Rejected: served.Rejected}
@@ -144,10 +150,11 @@ func memoryBytes() int64 {
 
 // kahunaNode is the node with what serves its clients.
 type kahunaNode struct {
-	node   *cluster.Node
-	coord  *coord.Coordinator
-	server *server.Server
-	failed chan error
+	node    *cluster.Node
+	coord   *coord.Coordinator
+	server  *server.Server
+	network *peer.Network
+	failed  chan error
 }
 
 func (k *kahunaNode) fail(err error) {
@@ -172,7 +179,7 @@ func (k *kahunaNode) Clients() clients { return k.server }
 // Close stops what runs on the node, then the node.
 func (k *kahunaNode) Close() error {
 	k.coord.Close()
-	return k.node.Close()
+	return errors.Join(k.node.Close(), k.network.Close())
 }
 
 // backend is what the commands stand on.

@@ -14,7 +14,6 @@ func warnOfExposure(cfg *config.Config, log zerolog.Logger) {
 	for _, l := range []config.Value{
 		{Key: "listen", Text: cfg.Listen},
 		{Key: "cluster-listen", Text: cfg.ClusterListen},
-		{Key: "peer-listen", Text: cfg.PeerListen},
 	} {
 		if !loopback(l.Text) {
 			log.Warn().Str(l.Key, l.Text).Msg("not on loopback and without passwords: whoever reaches this address can change everything")

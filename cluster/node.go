@@ -41,6 +41,7 @@ type Config struct {
 	ClientAddr  string
 	ClusterAddr string
 	Zone        string
+	DeadAfter   time.Duration // of silence of a node, after which its replicas are made anew elsewhere; 5 min
 
 	Partitions         int // of a new cluster
 	Replication        int // of a new cluster: replicas of each partition, as far as there are nodes; 3
@@ -71,6 +72,7 @@ func (c *Config) setDefaults() {
 			*p = v
 		}
 	}
+	duration(&c.DeadAfter, 5*time.Minute)
 	duration(&c.RequestTimeout, 5*time.Second)
 	duration(&c.ClockBound, 2*time.Second)
 	duration(&c.ClockJumpMax, 366*24*time.Hour)

@@ -7,26 +7,31 @@ import (
 
 // Stats are a node's figures.
 type Stats struct {
-	NodeID     string
-	ClusterID  string
-	Partitions int // in the range map
-	Replicas   int // on this node
-	Leaders    int
-	OpsWritten uint64
-	OpsRead    uint64
-	Entries    uint64
-	Waiting    int // operations that wait for a log entry
-	LogSyncs   uint64
-	LogWritten uint64
-	LogBytes   int64
-	StoreBytes int64
-	DiskLow    int   // 1 while writes are refused
-	Keys       int64 // in the replicas of this node; expired ones count until they are swept
+	NodeID      string
+	ClusterID   string
+	Nodes       int // members of the cluster
+	Replication int // wanted replicas of each partition, as far as there are nodes
+	Partitions  int // in the range map
+	Replicas    int // on this node
+	Leaders     int
+	OpsWritten  uint64
+	OpsRead     uint64
+	Entries     uint64
+	Waiting     int // operations that wait for a log entry
+	LogSyncs    uint64
+	LogWritten  uint64
+	LogBytes    int64
+	StoreBytes  int64
+	DiskLow     int   // 1 while writes are refused
+	Keys        int64 // in the replicas of this node; expired ones count until they are swept
 }
 
 // Stats reads the figures. It does not wait.
 func (n *Node) Stats() Stats {
 	s := Stats{NodeID: n.identity.Node(), ClusterID: n.identity.Cluster(), Partitions: len(n.router.routes.Load().byID)}
+	state := n.router.State()
+	s.Nodes = len(state.Members())
+	s.Replication = min(state.Replication, s.Nodes)
 	for _, r := range n.Replicas() {
 		written, read, entries := r.Stats()
 		s.OpsWritten, s.OpsRead, s.Entries = s.OpsWritten+written, s.OpsRead+read, s.Entries+entries

@@ -8,6 +8,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -49,6 +50,15 @@ type Config struct {
 	LockTTLMax         time.Duration
 	SequenceIdemWindow time.Duration
 
+	AdvertiseHost     string // empty: that of the listeners
+	Zone              string
+	Replication       int // how many replicas each partition of a new cluster has
+	NodeDeadAfter     time.Duration
+	ClusterSecretFile string
+	PeerTLSCertFile   string
+	PeerTLSKeyFile    string
+	PeerTLSCAFile     string
+
 	Partitions    int // how many data partitions a new cluster starts with
 	QueueOpsMax   int // per partition
 	QueueBytesMax int64
@@ -81,6 +91,9 @@ func (c *Config) validate() error {
 	if c.QueueBytesMax < c.RequestBytesMax {
 		return fmt.Errorf("queue-bytes-max = %d: must be at least request-bytes-max = %d, so that the largest command can be queued",
 			c.QueueBytesMax, c.RequestBytesMax)
+	}
+	if set := c.PeerTLSCertFile != ""; set != (c.PeerTLSKeyFile != "") || set != (c.PeerTLSCAFile != "") {
+		return errors.New("peer-tls-cert-file, peer-tls-key-file and peer-tls-ca-file: set all three, or none")
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ func table(c *Config) []section {
 		{"Clients", clients(c)},
 		{"Names, values, locks and sequences", data(c)},
 		{"Partitions and the clock", partitions(c)},
+		{"The cluster", clusterSettings(c)},
 		{"Storage", storage(c)},
 	}
 	for _, s := range sections {
@@ -43,7 +44,7 @@ func places(c *Config) []Setting {
 			Help: "Name of this node, for people. Empty: the name of the host."},
 		{Key: "join", value: addresses(&c.Join),
 			Help: "Peer addresses of nodes of the cluster to join. Empty: a new data directory starts a cluster of its own; " +
-				"one that already belongs to a cluster needs no list. Must be empty in this version, which runs on one node."},
+				"one that already belongs to a cluster needs no list, and ignores it."},
 	}
 }
 
@@ -150,6 +151,33 @@ func partitions(c *Config) []Setting {
 		{Key: "clock-jump-ms-max", value: milliseconds(&c.ClockJumpMax, 366*day, time.Minute, 3650*day),
 			Help: "Refuse to lead the global clock while the wall clock is more milliseconds ahead of the stored bound than " +
 				"this, as time can't be turned back. Must be more than the longest time that the cluster is ever down."},
+	}
+}
+
+func clusterSettings(c *Config) []Setting {
+	return []Setting{
+		{Key: "advertise-host", value: host(&c.AdvertiseHost),
+			Help: "The host name or address under which the other nodes and cluster-aware clients reach this node. Empty: those of the " +
+				"listeners, which must then not stand for all addresses of the machine, unless the node stays alone."},
+		{Key: "zone", value: nodeName(&c.Zone),
+			Help: "Where this node stands: a rack, a data centre. Replicas of a partition are kept in different zones where possible."},
+		{Key: "replication-factor", value: integer(&c.Replication, 3, 1, 9),
+			Help: "On how many nodes a new cluster keeps each partition, as far as it has so many. A majority must be up: 3 survive the " +
+				"loss of one node, 5 of two. Each more costs its share of CPU, network and disk for every write."},
+		{Key: "node-dead-after-ms", value: milliseconds(&c.NodeDeadAfter, 5*time.Minute, 5*time.Second, 30*day),
+			Help: "After how many milliseconds of silence a node's replicas are made anew on others. Shorter survives a second loss sooner; " +
+				"longer spares the copying when a node is only restarted."},
+		{Key: "cluster-secret-file", value: filePath(&c.ClusterSecretFile),
+			Help: "A file with the secret that all nodes of the cluster share, at least 16 bytes. Required when peer-listen is not on " +
+				"loopback, unless TLS is used between nodes. It proves who belongs to the cluster, and encrypts nothing."},
+		{Key: "peer-tls-cert-file", value: filePath(&c.PeerTLSCertFile),
+			Help: "Certificate (PEM) of this node for the connections between nodes. With it, every node must have one that peer-tls-ca-file " +
+				"vouches for and that fits its advertised host. Read again for each connection, so it can be replaced while the node runs."},
+		{Key: "peer-tls-key-file", value: filePath(&c.PeerTLSKeyFile),
+			Help: "Private key (PEM) of peer-tls-cert-file."},
+		{Key: "peer-tls-ca-file", value: filePath(&c.PeerTLSCAFile),
+			Help: "Certificates (PEM) of those who vouch for nodes. Use an authority that signs for this cluster only: whoever has a " +
+				"certificate of it is a member."},
 	}
 }
 

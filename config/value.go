@@ -113,6 +113,15 @@ func path(p *string, def string) value {
 	return text{p, func(s string) bool { return s != "" && !strings.ContainsRune(s, 0) }, "a path"}
 }
 
+// filePath is a path that may be left out.
+func filePath(p *string) value {
+	return text{p, func(s string) bool { return !strings.ContainsRune(s, 0) }, "a path, or empty"}
+}
+
+func host(p *string) value {
+	return text{p, func(s string) bool { return len(s) <= 253 && !strings.ContainsAny(s, " /\x00\n\"[]") }, "a host name or an address without a port, or empty"}
+}
+
 // nodeNameBytesMax is the limit of DNS labels, as most node names are host names.
 const nodeNameBytesMax = 63
 
