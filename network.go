@@ -20,6 +20,9 @@ import (
 // openNetwork makes the network between nodes on the listener for it, which it owns from now on.
 func openNetwork(cfg *config.Config, ports *ports, identity *cluster.Identity, log zerolog.Logger) (*peer.Network, error) {
 	secret, err := clusterSecret(cfg)
+	if set := cfg.PeerTLSCertFile != ""; set != (cfg.PeerTLSKeyFile != "") || set != (cfg.PeerTLSCAFile != "") {
+		err = errors.Join(err, errors.New("peer-tls-cert-file, peer-tls-key-file and peer-tls-ca-file: set all three, or none"))
+	}
 	if err != nil {
 		return nil, &failure{exitSetting, errors.Join(err, ports.peer.Close())}
 	}

@@ -8,7 +8,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"time"
 )
@@ -91,9 +90,6 @@ func (c *Config) validate() error {
 	if c.QueueBytesMax < c.RequestBytesMax {
 		return fmt.Errorf("queue-bytes-max = %d: must be at least request-bytes-max = %d, so that the largest command can be queued",
 			c.QueueBytesMax, c.RequestBytesMax)
-	}
-	if set := c.PeerTLSCertFile != ""; set != (c.PeerTLSKeyFile != "") || set != (c.PeerTLSCAFile != "") {
-		return errors.New("peer-tls-cert-file, peer-tls-key-file and peer-tls-ca-file: set all three, or none")
 	}
 	return nil
 }

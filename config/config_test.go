@@ -66,7 +66,8 @@ func TestNothingSetIsTheDefault(t *testing.T) {
 // The same text means the same in all three places, for every setting.
 func TestThreeWaysMeanTheSame(t *testing.T) {
 	other := map[string]string{"log-level": "warn", "log-format": "json", "pprof-remote": "true", "node-name": "a", "join": "h:1",
-		"data-dir": "/d", "listen": ":1", "cluster-listen": ":1", "peer-listen": ":1", "admin-listen": ":1"}
+		"data-dir": "/d", "listen": ":1", "cluster-listen": ":1", "peer-listen": ":1", "admin-listen": ":1", "advertise-host": "h", "zone": "z",
+		"cluster-secret-file": "/s", "peer-tls-cert-file": "/c", "peer-tls-key-file": "/k", "peer-tls-ca-file": "/a"}
 	for _, s := range Settings() {
 		if s.NotFile {
 			continue
