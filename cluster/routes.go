@@ -39,6 +39,12 @@ func (r *routes) find(o op.Op) uint32 {
 		if len(o.Reads) == 0 {
 			return r.state.FindAt(o.Scans[0].From).ID
 		}
+	case *op.CheckSince:
+		return r.find(&o.Check)
+	case *op.Advise:
+		if len(o.Names) == 0 {
+			return r.state.FindAt(o.Scans[0].From).ID
+		}
 	}
 	if op.OfMeta(o) {
 		return fsm.Meta

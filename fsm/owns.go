@@ -15,13 +15,16 @@ func ownsAll(s *State, o op.Op) bool {
 	case *op.Multi:
 		return every(o.Ops, func(sub op.Op) bool { return ownsAll(s, sub) }) &&
 			every(o.Watches, func(w op.Seen) bool { return s.Owns(w.Name.Key) })
+	case *op.PrewriteSince:
+		return ownsAll(s, &o.Prewrite)
+	case *op.CheckSince:
+		return ownsAll(s, &o.Check)
 	case *op.Prewrite:
 		return (!o.AtHome || s.Owns(o.Home.Key)) && every(o.Writes, func(w op.Write) bool { return s.Owns(w.Name.Key) })
 	case *op.Resolve:
 		return every(o.Names, func(n op.Name) bool { return s.Owns(n.Key) })
 	case *op.Check:
-		return every(o.Reads, func(r op.Seen) bool { return s.Owns(r.Name.Key) }) &&
-			every(o.Scans, func(r op.ScanSeen) bool { return s.covers(r.From, r.To) })
+		return every(o.Reads, func(r op.Seen) bool { return s.Owns(r.Name.Key) }) && every(o.Scans, s.coversScan)
 	case *op.Scan:
 		return s.covers(o.From, o.To)
 	case *op.Count:
@@ -40,6 +43,8 @@ func ownsAll(s *State, o op.Op) bool {
 func (s *State) covers(from, to op.Position) bool {
 	return Compare(from, s.From) >= 0 && (IsEnd(s.To) || !IsEnd(to) && Compare(to, s.To) <= 0)
 }
+
+func (s *State) coversScan(r op.ScanSeen) bool { return s.covers(r.From, r.To) }
 
 func every[T any](s []T, ok func(T) bool) bool {
 	for _, v := range s {

@@ -51,7 +51,9 @@ func Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, error) {
 	case *op.Count:
 		return count(v, o)
 	case *op.Check:
-		return txn.Check(r, o)
+		return txn.Check(r, o, o.Txn)
+	case *op.CheckSince:
+		return txn.Check(r, &o.Check, o.Snapshot)
 	case *op.MetaGet:
 		return getDocument(r, o)
 	case *op.MetaList:

@@ -42,10 +42,9 @@ func (m *Machine) judge(b *entryBatch, o op.Op, ts op.Timestamp) (op.Result, err
 	case *op.Multi:
 		return m.multi(w, o, ts)
 	case *op.Prewrite:
-		if o.Txn < m.next.Safe {
-			return op.Result{Status: op.Collected}, nil // what it would conflict with may be gone
-		}
-		return txn.Prewrite(w, ts, o)
+		return m.prewrite(w, o, o.Txn, ts)
+	case *op.PrewriteSince:
+		return m.prewrite(w, &o.Prewrite, o.Snapshot, ts)
 	case *op.Decide:
 		return txn.Decide(b, ts, o)
 	case *op.Settle:
@@ -54,6 +53,8 @@ func (m *Machine) judge(b *entryBatch, o op.Op, ts op.Timestamp) (op.Result, err
 		return txn.Resolve(w, o)
 	case *op.Forget:
 		return txn.Forget(b, o)
+	case *op.ForgetOld:
+		return txn.ForgetOld(w, o)
 	case *op.DeleteRange:
 		return m.deleteRange(w, o, ts)
 	case *op.Sweep:
@@ -79,6 +80,13 @@ func (m *Machine) judge(b *entryBatch, o op.Op, ts op.Timestamp) (op.Result, err
 		return r, err
 	}
 	return r, m.work.Flush(w)
+}
+
+func (m *Machine) prewrite(w mvcc.Writer, o *op.Prewrite, snapshot, ts op.Timestamp) (op.Result, error) {
+	if snapshot < m.next.Safe {
+		return op.Result{Status: op.Collected}, nil // what it would conflict with may be gone
+	}
+	return txn.Prewrite(w, ts, o, snapshot)
 }
 
 // runOn runs an operation on keys, locks or sequences against a View.

@@ -66,10 +66,12 @@ func blocked(r Reader, n op.Name) error {
 // ErrConflict says that a transaction can't write or keep what it wanted: somebody wrote after its start.
 var ErrConflict = errors.New("mvcc: a newer version stands in the transaction's way")
 
-// Admit tells whether a transaction may lay its intent at a name: it ends with ErrConflict when a version newer than the
-// transaction's start stands there, and with IntentError when another transaction was first. Else it gives an upper bound of
+// Admit tells whether a transaction may lay its intent at a name: it ends with ErrConflict when a version newer than
+// since stands there, and with IntentError when another transaction was first. Else it gives an upper bound of
 // what laying it puts into the batch.
-func Admit(r Reader, txn op.TxnID, home op.Name, write *op.Write) (bytes int, err error) {
+//
+// since is the timestamp of what the transaction saw of the name.
+func Admit(r Reader, txn op.TxnID, since op.Timestamp, home op.Name, write *op.Write) (bytes int, err error) {
 	n := write.Name
 	cur, _, err := load(r, n)
 	if err != nil {
@@ -83,7 +85,7 @@ func Admit(r Reader, txn op.TxnID, home op.Name, write *op.Write) (bytes int, er
 		if was.Txn != txn {
 			return 0, &IntentError{Intent: was.Intent}
 		}
-	} else if cur.TS > txn {
+	} else if cur.TS > since {
 		return 0, ErrConflict
 	}
 	keys := 2 + int(chunkCount(uint64(len(write.Value)))) + int(chunkCount(was.chunks))

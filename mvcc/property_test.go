@@ -180,7 +180,7 @@ func (r *run) lay(x *modelName) {
 		write.Value, write.ExpireAt = r.value(), r.expiry()
 	}
 	err := r.batch(func(w mvcc.Writer) error {
-		if _, err := mvcc.Admit(w.Batch, start, testNames[0], &write); err != nil {
+		if _, err := mvcc.Admit(w.Batch, start, start, testNames[0], &write); err != nil {
 			return err
 		}
 		return w.Lay(r.now, start, testNames[0], write)

@@ -13,10 +13,10 @@ func InRange(s *op.ScanSeen, n op.Name) bool {
 		(len(s.End) == 0 || bytes.Compare(n.Key, s.End) < 0)
 }
 
-// UnchangedRange tells whether every name in a range that a transaction scanned is at its commit timestamp as it was at its
-// start: no newer version, deletions included, and nothing that ran out meanwhile. Another transaction's intent in it is an
+// UnchangedRange tells whether every name in a range that a transaction scanned is at a timestamp as it was at its
+// snapshot, since: no newer version, deletions included, and nothing that ran out meanwhile. Another transaction's intent in it is an
 // IntentError.
-func UnchangedRange(r Reader, s *op.ScanSeen, txn op.TxnID, at op.Timestamp) (same bool, err error) {
+func UnchangedRange(r Reader, s *op.ScanSeen, txn op.TxnID, since, at op.Timestamp) (same bool, err error) {
 	same = true
 	lo, hi := storage.Bounds(storage.KindCurrent, s.Space, s.From, s.To)
 	err = r.Scan(lo, hi, false, false, func(key, value []byte) (bool, error) {
@@ -37,7 +37,7 @@ func UnchangedRange(r Reader, s *op.ScanSeen, txn op.TxnID, at op.Timestamp) (sa
 				return false, &IntentError{Intent: i.Intent}
 			}
 		}
-		same = cur.TS <= txn && cur.liveAt(txn) == cur.liveAt(at)
+		same = cur.TS <= since && cur.liveAt(since) == cur.liveAt(at)
 		return same, nil
 	})
 	return same, err

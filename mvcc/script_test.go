@@ -159,7 +159,7 @@ func (p *player) transact(w mvcc.Writer, command string, a *viewtest.Args) (stri
 		write.ExpireAt = parseTime(a.Word())
 	}
 	home := op.Key([]byte("home"))
-	if _, err := mvcc.Admit(w.Batch, txn, home, &write); err != nil {
+	if _, err := mvcc.Admit(w.Batch, txn, txn, home, &write); err != nil {
 		return "", err
 	}
 	return "laid", w.Lay(p.now, txn, home, write)
@@ -190,7 +190,7 @@ func (p *player) read(r mvcc.Reader, command string, a *viewtest.Args) string {
 		return answer(fmt.Sprint("unchanged ", same), err)
 	case "range":
 		txn, s := parseTime(a.Word()), op.ScanSeen{Space: op.SpaceKey, Prefix: a.Bytes()}
-		same, err := mvcc.UnchangedRange(r, &s, txn, parseTime(a.Word()))
+		same, err := mvcc.UnchangedRange(r, &s, txn, txn, parseTime(a.Word()))
 		return answer(fmt.Sprint("unchanged ", same), err)
 	case "scan":
 		return p.scan(mvcc.NewAt(r, parseTime(a.Word())))

@@ -226,8 +226,13 @@ func (o *TxnRead) wire(w *wire) {
 	w.name(&o.Home)
 }
 
-func (*Prewrite) Kind() Kind     { return KindPrewrite }
-func (o *Prewrite) Target() Name { return nameOf(o.Writes) }
+func (*Prewrite) Kind() Kind { return KindPrewrite }
+func (o *Prewrite) Target() Name {
+	if len(o.Writes) == 0 {
+		return o.Home // an interactive transaction's record may be at a partition where it writes nothing
+	}
+	return o.Writes[0].Name
+}
 func (o *Prewrite) wire(w *wire) {
 	w.time(&o.Txn)
 	w.name(&o.Home)
@@ -365,6 +370,11 @@ var makers = [256]func() Op{
 	KindMetaList:    func() Op { return new(MetaList) },
 	KindSafePoint:   func() Op { return new(SafePoint) },
 	KindCollect:     func() Op { return new(Collect) },
+
+	KindPrewriteSince: func() Op { return new(PrewriteSince) },
+	KindCheckSince:    func() Op { return new(CheckSince) },
+	KindAdvise:        func() Op { return new(Advise) },
+	KindForgetOld:     func() Op { return new(ForgetOld) },
 }
 
 func first(ns []Name) Name {
@@ -372,13 +382,6 @@ func first(ns []Name) Name {
 		return Name{}
 	}
 	return ns[0]
-}
-
-func nameOf(ws []Write) Name {
-	if len(ws) == 0 {
-		return Name{}
-	}
-	return ws[0].Name
 }
 
 func firstOf(ops []Op) Name {

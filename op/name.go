@@ -11,6 +11,7 @@ const (
 	SpaceLock Space = 2 // locks
 	SpaceSeq  Space = 3 // sequences
 	SpaceIdem Space = 4 // what SEQNEXT ... IDEM answered; Key is the sequence's name, Sub the idempotency key
+	SpaceTxn  Space = 5 // home names of interactive transactions (TxnHome); nothing is ever written at them
 )
 
 // Slots is how many hash slots there are, as in Redis Cluster.

@@ -52,8 +52,12 @@ const (
 	KindMetaGet     Kind = 38
 	KindMetaList    Kind = 39
 
-	KindSafePoint Kind = 50
-	KindCollect   Kind = 51
+	KindSafePoint     Kind = 50
+	KindCollect       Kind = 51
+	KindPrewriteSince Kind = 55
+	KindCheckSince    Kind = 56
+	KindAdvise        Kind = 57
+	KindForgetOld     Kind = 58
 )
 
 // Op is one operation. Target is what it is routed by (Scan, Count and DeleteRange, which are about a range, are routed by

@@ -60,17 +60,19 @@ func sizeOfMany(o Op) (n int) {
 			n += Size(sub)
 		}
 		return n + seenSize(o.Watches)
+	case *PrewriteSince:
+		return n + Size(&o.Prewrite)
+	case *CheckSince:
+		return n + Size(&o.Check)
+	case *Advise:
+		return n + namesSize(o.Names) + scansSize(o.Scans)
 	case *Prewrite:
 		for i := range o.Writes {
 			n += writeBytes + nameSize(o.Writes[i].Name) + len(o.Writes[i].Value)
 		}
 		return n + nameSize(o.Home) + namesSize(o.Names)
 	case *Check:
-		for i := range o.Scans {
-			s := &o.Scans[i]
-			n += rangeBytes + spanSize(s.From, s.To) + len(s.Prefix) + len(s.Start) + len(s.End)
-		}
-		return n + seenSize(o.Reads)
+		return n + scansSize(o.Scans) + seenSize(o.Reads)
 	case *Resolve:
 		return n + namesSize(o.Names)
 	}
@@ -82,6 +84,14 @@ func nameSize(n Name) int { return nameBytes + len(n.Key) + len(n.Sub) }
 func namesSize(ns []Name) (n int) {
 	for i := range ns {
 		n += nameSize(ns[i])
+	}
+	return n
+}
+
+func scansSize(scans []ScanSeen) (n int) {
+	for i := range scans {
+		s := &scans[i]
+		n += rangeBytes + spanSize(s.From, s.To) + len(s.Prefix) + len(s.Start) + len(s.End)
 	}
 	return n
 }

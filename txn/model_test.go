@@ -206,7 +206,7 @@ func (w *world) prewrite(x *transaction) {
 	if o.AtHome = order == 0; o.AtHome {
 		o.Deadline, o.Names = x.deadline, []op.Name{x.home()}
 	}
-	res := w.entry(func(wr mvcc.Writer) (op.Result, error) { return txn.Prewrite(wr, w.now, o) })
+	res := w.entry(func(wr mvcc.Writer) (op.Result, error) { return txn.Prewrite(wr, w.now, o, o.Txn) })
 	switch {
 	case res.Done && (o.AtHome || w.r.IntN(4) > 0): // now and then it is sent again
 		x.stage++
@@ -220,7 +220,7 @@ func (w *world) check(x *transaction) bool {
 	for name, at := range x.reads {
 		o.Reads = append(o.Reads, op.Seen{Name: op.Key([]byte(name)), TS: at})
 	}
-	return w.entry(func(wr mvcc.Writer) (op.Result, error) { return txn.Check(wr.Batch, o) }).Done
+	return w.entry(func(wr mvcc.Writer) (op.Result, error) { return txn.Check(wr.Batch, o, o.Txn) }).Done
 }
 
 func (w *world) end(x *transaction) {

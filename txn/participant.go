@@ -10,8 +10,9 @@ import (
 // recordBytesMax bounds a record, which names all that the transaction wrote: it has to fit one value of the store.
 const recordBytesMax = 512 << 10
 
-// Prewrite lays a transaction's intents and, at home, its record: all of them or, with any outcome but Done, nothing.
-func Prewrite(w mvcc.Writer, now op.Timestamp, o *op.Prewrite) (op.Result, error) {
+// Prewrite lays a transaction's intents and, at home, its record: all of them or, with any outcome but Done, nothing. What it
+// writes must not have changed since its snapshot, which is Txn but for a transaction whose snapshot has moved on.
+func Prewrite(w mvcc.Writer, now op.Timestamp, o *op.Prewrite, since op.Timestamp) (op.Result, error) {
 	record := op.TxnState{Status: op.TxnPending, Deadline: o.Deadline, Names: o.Names}
 	bytes := 0
 	if o.AtHome {
@@ -27,7 +28,7 @@ func Prewrite(w mvcc.Writer, now op.Timestamp, o *op.Prewrite) (op.Result, error
 		}
 	}
 	for i := range o.Writes {
-		n, err := mvcc.Admit(w.Batch, o.Txn, o.Home, &o.Writes[i])
+		n, err := mvcc.Admit(w.Batch, o.Txn, since, o.Home, &o.Writes[i])
 		if errors.Is(err, mvcc.ErrConflict) {
 			return op.Result{Status: op.Conflict}, nil
 		}
@@ -52,7 +53,7 @@ func Prewrite(w mvcc.Writer, now op.Timestamp, o *op.Prewrite) (op.Result, error
 
 // Check verifies that what a transaction read is still so at its commit timestamp. The reader has made sure that nothing will
 // be written at or below that any more.
-func Check(r mvcc.Reader, o *op.Check) (op.Result, error) {
+func Check(r mvcc.Reader, o *op.Check, since op.Timestamp) (op.Result, error) {
 	for _, seen := range o.Reads {
 		same, err := mvcc.Unchanged(r, seen, o.Txn)
 		if err != nil {
@@ -63,7 +64,7 @@ func Check(r mvcc.Reader, o *op.Check) (op.Result, error) {
 		}
 	}
 	for i := range o.Scans {
-		same, err := mvcc.UnchangedRange(r, &o.Scans[i], o.Txn, o.At)
+		same, err := mvcc.UnchangedRange(r, &o.Scans[i], o.Txn, since, o.At)
 		if err != nil {
 			return op.Result{}, err
 		}

@@ -69,12 +69,55 @@ func Settle(b mvcc.Batch, now op.Timestamp, o *op.Settle) (op.Result, error) {
 	return op.Result{Done: true, Txn: &state}, nil
 }
 
-// Forget removes the record of a transaction that is over and whose intents are all resolved.
+// Forget removes the record of a transaction that is over and whose intents are all resolved. That of an interactive transaction
+// stays, for those who ask what became of it, but without names: Kept.
 func Forget(b mvcc.Batch, o *op.Forget) (op.Result, error) {
 	state, found, err := Load(b, o.Home, o.Txn)
 	if err != nil || !found || state.Status == op.TxnPending {
 		return op.Result{}, err
 	}
-	b.Delete(storage.AppendRecord(nil, o.Home, o.Txn))
+	if o.Home.Space == op.SpaceTxn {
+		state.Names = nil
+		save(b, o.Home, o.Txn, state)
+	} else {
+		b.Delete(storage.AppendRecord(nil, o.Home, o.Txn))
+	}
 	return op.Result{Done: true}, nil
+}
+
+// Kept tells whether a record is there only to tell what became of an interactive transaction: nothing of that is left to resolve.
+func Kept(home op.Name, state *op.TxnState) bool {
+	return home.Space == op.SpaceTxn && state.Status != op.TxnPending && len(state.Names) == 0
+}
+
+// ForgetOld removes kept records, the oldest first. The caller sees to it that no prewrite of these transactions can come any more.
+func ForgetOld(w mvcc.Writer, o *op.ForgetOld) (op.Result, error) {
+	b, bytes := w.Batch, 0
+	var old [][]byte
+	res := op.Result{Done: true}
+	lo, hi := storage.AppendRecord(nil, o.Home, 0), storage.AppendRecord(nil, o.Home, o.Before)
+	err := b.Scan(lo, hi, false, false, func(key, value []byte) (bool, error) {
+		state, err := Decode(value)
+		if err != nil || !Kept(o.Home, &state) {
+			return err == nil, err
+		}
+		if len(old) == int(o.Limit) {
+			res.Done = false
+			return false, nil
+		}
+		old = append(old, append([]byte(nil), key...))
+		bytes += len(key) + mvcc.RowBytes
+		return true, nil
+	})
+	if err != nil {
+		return op.Result{}, err
+	}
+	if w.Fits != nil && !w.Fits(bytes) {
+		return op.Result{}, mvcc.ErrNoRoom
+	}
+	for _, key := range old {
+		b.Delete(key)
+	}
+	res.Int = int64(len(old))
+	return res, nil
 }

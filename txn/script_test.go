@@ -63,9 +63,9 @@ func (p *player) apply(w mvcc.Writer, command string, a *viewtest.Args) (op.Resu
 	id := timeOf(a.Word())
 	switch command {
 	case "prewrite":
-		return txn.Prewrite(w, p.now, prewrite(id, a))
+		return txn.Prewrite(w, p.now, prewrite(id, a), id)
 	case "check":
-		return txn.Check(w.Batch, check(id, a))
+		return txn.Check(w.Batch, check(id, a), id)
 	case "decide":
 		return txn.Decide(w.Batch, p.now, &op.Decide{Txn: id, Home: home, At: timeOf(a.Word())})
 	case "settle":
