@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -19,6 +18,8 @@ type Inspection struct {
 	Pending   int // records of transactions, by what they say
 	Committed int
 	Aborted   int
+	Kept      int // records that only tell what became of a transaction; they are none of the above
+	Advised   int // locks of pessimistic transactions in the memory of leaders
 	Due       int // places in the list of due times
 	Wrong     []string
 }
@@ -28,6 +29,9 @@ func (n *Node) Inspect() (Inspection, error) {
 	snap := n.store.Snapshot()
 	defer snap.Close()
 	i := inspector{snap: snap, due: map[string]bool{}}
+	for _, r := range n.Replicas() {
+		i.found.Advised += r.Advised()
+	}
 	err := errors.Join(i.records(), i.current(), i.intents(), i.dueTimes(), i.counts(n.Replicas()))
 	return i.found, err
 }
@@ -52,8 +56,16 @@ func (i *inspector) all(k storage.Kind, fn func(key, value []byte) error) error 
 }
 
 func (i *inspector) records() error {
-	return i.all(storage.KindRecord, func(_, value []byte) error {
-		state, err := txn.Decode(bytes.Clone(value))
+	return i.all(storage.KindRecord, func(key, value []byte) error {
+		home, _, err := storage.ParseRecord(key)
+		if err != nil {
+			return err
+		}
+		state, err := txn.Decode(value)
+		if err == nil && txn.Kept(home, &state) {
+			i.found.Kept++
+			return nil
+		}
 		switch state.Status {
 		case op.TxnPending:
 			i.found.Pending++

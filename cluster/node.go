@@ -46,6 +46,7 @@ type Config struct {
 	Partitions         int // of a new cluster
 	Replication        int // of a new cluster: replicas of each partition, as far as there are nodes; 3
 	RequestTimeout     time.Duration
+	RecordsKept        time.Duration // of interactive transactions, from their start; RecordsKept, at least 10 minutes
 	ClockBound         time.Duration // how far ahead the clock's bound is put; 2 s
 	ClockJumpMax       time.Duration // the wall clock is not believed further ahead of the bound than this; 366 days
 	QueueOpsMax        int
@@ -74,6 +75,7 @@ func (c *Config) setDefaults() {
 	}
 	duration(&c.DeadAfter, 5*time.Minute)
 	duration(&c.RequestTimeout, 5*time.Second)
+	duration(&c.RecordsKept, RecordsKept)
 	duration(&c.ClockBound, 2*time.Second)
 	duration(&c.ClockJumpMax, 366*24*time.Hour)
 	duration(&c.CheckpointInterval, 10*time.Second)
@@ -103,6 +105,7 @@ type Node struct {
 	time      *timeClient
 	meta      *partition.Replica
 	disk      diskGuard
+	left      leftList
 	documents *Documents
 	faulted   sync.Once
 
@@ -129,6 +132,7 @@ func Open(cfg Config) (*Node, error) {
 	n.start(n.join)
 	n.start(n.tend)
 	n.start(n.sweep)
+	n.start(n.collectRecords)
 	n.start(n.compact)
 	n.start(n.watchDisk)
 	return n, nil

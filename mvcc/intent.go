@@ -186,9 +186,9 @@ func Unchanged(r Reader, seen op.Seen, txn op.TxnID) (bool, error) {
 	return cur.TS == seen.TS, nil
 }
 
-// Intents goes through the intents on names of a space.
-func Intents(r Reader, sp op.Space, fn func(op.Intent) (more bool, err error)) error {
-	lo, hi := storage.Bounds(storage.KindIntent, sp, op.Position{}, op.Position{})
+// Intents goes through the intents on names of a space, from a position on.
+func Intents(r Reader, sp op.Space, from op.Position, fn func(op.Intent) (more bool, err error)) error {
+	lo, hi := storage.Bounds(storage.KindIntent, sp, from, op.Position{})
 	return r.Scan(lo, hi, false, false, func(key, value []byte) (bool, error) {
 		n, err := storage.ParseIntent(key)
 		if err != nil {

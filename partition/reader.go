@@ -16,6 +16,10 @@ func (r *Replica) Read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 		return nil, ErrNotLeader
 	}
 	r.stats.reads.Add(uint64(len(ops)))
+	if o, ok := ops[0].(*op.Advise); ok && len(ops) == 1 {
+		res, err := r.advise(ctx, o)
+		return []op.Result{res}, err
+	}
 	results, err := r.read(ctx, at, ops)
 	if !errors.Is(err, mvcc.ErrNeedsTime) {
 		return results, err

@@ -51,6 +51,7 @@ type Replica struct {
 	queue   *queue
 	floor   floor
 	leases  *leases
+	advice  advice
 	leading func()        // ends what lead has started and waits for it; nil: nothing. For the group's goroutine only
 	term    atomic.Uint64 // that this replica leads in; 0: it does not, or is not ready
 	entries chan entry    // in flight, oldest first
@@ -74,6 +75,7 @@ func Open(cfg Config) (*Replica, error) {
 	r := &Replica{cfg: cfg, machine: machine, queue: newQueue(cfg.Limits), entries: make(chan entry, entriesInFlight), writing: newWriting()}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.leases = newLeases(r)
+	r.advice.clock = cfg.Clock
 	machine.Observe(r.leases.observe)
 	if cfg.OnDocuments != nil {
 		machine.ObserveDocuments(cfg.OnDocuments)
@@ -163,6 +165,7 @@ func (r *Replica) serve(term uint64) {
 	if r.cfg.OnLeader != nil {
 		r.cfg.OnLeader(term)
 	}
+	r.advice.reset(true)
 	r.term.Store(term)
 }
 
@@ -173,6 +176,7 @@ func (r *Replica) follow() {
 		r.leading = nil
 	}
 	r.term.Store(0)
+	r.advice.reset(false)
 	r.leases.follow()
 	if r.cfg.OnFollower != nil {
 		r.cfg.OnFollower()

@@ -57,7 +57,8 @@ func Close(t *testing.T, n *cluster.Node) {
 	}
 }
 
-// Settled waits until nothing of any transaction is left in the store but records that say aborted, and sees that the store does
+// Settled waits until nothing of any transaction is left in the store but records that say aborted or are kept to tell what became of
+// it, and no lock of one in memory, and sees that the store does
 // not contradict itself. Nothing may be written meanwhile.
 func Settled(t *testing.T, n *cluster.Node) cluster.Inspection {
 	t.Helper()
@@ -65,7 +66,7 @@ func Settled(t *testing.T, n *cluster.Node) cluster.Inspection {
 	var err error
 	for range 1000 {
 		found, err = n.Inspect()
-		if err == nil && found.Intents+found.Pending+found.Committed == 0 && len(found.Wrong) == 0 {
+		if err == nil && found.Intents+found.Pending+found.Committed+found.Advised == 0 && len(found.Wrong) == 0 {
 			return found
 		}
 		time.Sleep(100 * time.Millisecond)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kahuna/cluster"
@@ -12,8 +13,9 @@ import (
 
 var errTooLarge = cluster.ErrTooLarge
 
-// commit makes the transaction's writes happen at one timestamp, or none of them.
-func (t *tx) commit(ctx context.Context) error {
+// commit makes the transaction's writes happen at one timestamp, which it returns, or none of them. What only read happens at S,
+// which lies between the call and the answer.
+func (t *tx) commit(ctx context.Context) (op.Timestamp, error) {
 	var writes []op.Write
 	var reads []op.Seen
 	for _, n := range t.order {
@@ -24,18 +26,21 @@ func (t *tx) commit(ctx context.Context) error {
 		}
 	}
 	if len(writes) == 0 {
-		return nil // what was read is the snapshot at S, which lies between the call and the answer
-	}
-	if err := t.limits(writes); err != nil {
-		return err
+		return t.snap, nil
 	}
 	p := &commit{t: t, ctx: ctx, home: writes[0].Name, writes: writes, reads: reads}
+	if t.home != nil {
+		p.home = *t.home
+	}
+	if err := t.confirmLocks(ctx); err != nil {
+		return 0, err
+	}
 	at, err := p.prepare()
 	if err != nil {
 		p.abandon()
-		return err
+		return 0, err
 	}
-	return p.decide(at)
+	return at, p.decide(at)
 }
 
 // commit is one two-phase commit under way.
@@ -63,21 +68,50 @@ func (p *commit) prepare() (at op.Timestamp, err error) {
 
 // prewrite lays the intents of all partitions, the home's with the record. It is one operation for each partition.
 func (p *commit) prewrite() error {
-	byPart := group(p.writes, func(w op.Write) uint32 { return p.t.c.router.Partition(w.Name) })
+	t := p.t
+	deadline, err := p.deadline()
+	if err != nil {
+		return err
+	}
+	home := t.c.router.Partition(p.home)
+	byPart := group(p.writes, func(w op.Write) uint32 { return t.c.router.Partition(w.Name) })
+	at := slices.IndexFunc(byPart, func(ws []op.Write) bool { return t.c.router.Partition(ws[0].Name) == home })
+	if at < 0 {
+		at, byPart = 0, slices.Insert(byPart, 0, nil)
+	}
 	ops := make([]op.Op, len(byPart))
 	for i, ws := range byPart {
-		o := &op.Prewrite{Txn: p.t.start, Home: p.home, Writes: ws}
-		if i == 0 { // the home name is the first write
-			o.AtHome = true
-			o.Deadline = p.t.start.Add(p.t.c.o.Deadline.Milliseconds())
-			o.Names = p.names()
+		o := op.Prewrite{Txn: t.start, Home: p.home, Writes: ws}
+		if i == at {
+			o.AtHome, o.Deadline, o.Names = true, deadline, p.names()
 		}
-		if n := op.Size(o); n > p.t.c.o.BytesMax {
-			return fmt.Errorf("%w: the transaction is too large (%d bytes in one partition, limit %d bytes)", errTooLarge, n, p.t.c.o.BytesMax)
+		if n := op.Size(&o); n > t.c.o.BytesMax {
+			return fmt.Errorf("%w: the transaction is too large (%d bytes in one partition, limit %d bytes)", errTooLarge, n, t.c.o.BytesMax)
 		}
-		ops[i] = o
+		ops[i] = t.prewriteOp(o)
 	}
-	return ended(p.t.c.router.Try(p.ctx, ops))
+	t.prewritten = true
+	return ended(t.c.router.Try(p.ctx, ops))
+}
+
+func (t *tx) prewriteOp(o op.Prewrite) op.Op {
+	if t.snap != t.start {
+		return &op.PrewriteSince{Prewrite: o, Snapshot: t.snap}
+	}
+	return &o
+}
+
+// deadline is until when the decision has to be made: counted from the start, unless much of that time is gone already.
+func (p *commit) deadline() (op.Timestamp, error) {
+	from, patience := p.t.start, p.t.c.o.Deadline
+	if p.t.home != nil || time.Since(p.t.began) > patience/4 {
+		now, err := p.t.c.router.Now(p.ctx, 1)
+		if err != nil {
+			return 0, err
+		}
+		from = now
+	}
+	return from.Add(patience.Milliseconds()), nil
 }
 
 // ended is the error of a step that has to be Done everywhere. An uncertain end of one is not one of the transaction: without
@@ -108,21 +142,43 @@ func (p *commit) names() []op.Name {
 
 // check verifies at the commit timestamp what was read and not written.
 func (p *commit) check(at op.Timestamp) error {
-	var ops []op.Op
-	for _, seen := range group(p.reads, func(s op.Seen) uint32 { return p.t.c.router.Partition(s.Name) }) {
-		ops = append(ops, &op.Check{Txn: p.t.start, Reads: seen, At: at})
-	}
-	for _, s := range p.t.scans {
-		for _, part := range p.t.c.router.State().Parts(s.From, s.To) {
-			cut := s
-			cut.From, cut.To = part.From, part.To
-			ops = append(ops, &op.Check{Txn: p.t.start, Scans: []op.ScanSeen{cut}, At: at})
-		}
-	}
+	ops := p.t.checks(p.reads, at)
 	if len(ops) == 0 {
 		return nil
 	}
 	return ended(p.t.c.router.ReadAt(p.ctx, at, ops, false))
+}
+
+// checkReads is how many names one Check is about at most.
+const checkReads = 1024
+
+// checks are the operations that verify that what was read, and all ranges scanned, are still as they were.
+func (t *tx) checks(reads []op.Seen, at op.Timestamp) (ops []op.Op) {
+	for _, part := range group(reads, func(s op.Seen) uint32 { return t.c.router.Partition(s.Name) }) {
+		for seen := range slices.Chunk(part, checkReads) {
+			ops = append(ops, &op.Check{Txn: t.start, Reads: seen, At: at})
+		}
+	}
+	for _, s := range t.scans {
+		for _, cut := range t.cut(s) {
+			o := op.Check{Txn: t.start, Scans: []op.ScanSeen{cut}, At: at}
+			if t.snap != t.start {
+				ops = append(ops, &op.CheckSince{Check: o, Snapshot: t.snap})
+			} else {
+				ops = append(ops, &o)
+			}
+		}
+	}
+	return ops
+}
+
+// cut cuts a range at the borders of partitions.
+func (t *tx) cut(s op.ScanSeen) (parts []op.ScanSeen) {
+	for _, part := range t.c.router.State().Parts(s.From, s.To) {
+		s.From, s.To = part.From, part.To
+		parts = append(parts, s)
+	}
+	return parts
 }
 
 // decide is the commit point.
@@ -153,6 +209,10 @@ func (p *commit) recover() error {
 		p.background(func(ctx context.Context) { p.resolve(ctx, true, at) })
 		return nil
 	}
+	if out.Txn.Deadline == 0 {
+		// The record was there when the decision was sent. Somebody has ended the transaction and removed it since.
+		return fmt.Errorf("%w: the transaction has ended, but how was not seen", cluster.ErrUncertain)
+	}
 	p.background(func(ctx context.Context) { p.resolve(ctx, false, 0) })
 	return fmt.Errorf("%w: the transaction was ended as aborted", cluster.ErrTryAgain)
 }
@@ -172,18 +232,7 @@ func (p *commit) resolve(ctx context.Context, committed bool, at op.Timestamp) {
 	p.t.c.resolve(ctx, p.t.start, p.home, p.names(), committed, at)
 }
 
-// resolveTimeout bounds the work after a transaction's end. What it does not come to is done by whoever meets it.
-const resolveTimeout = 30 * time.Second
-
-func (p *commit) background(f func(ctx context.Context)) {
-	p.t.c.running.Add(1)
-	go func() {
-		defer p.t.c.running.Done()
-		ctx, cancel := context.WithTimeout(p.t.c.ctx, resolveTimeout)
-		defer cancel()
-		f(ctx)
-	}()
-}
+func (p *commit) background(f func(ctx context.Context)) { p.t.c.background(f) }
 
 // group puts elements together by partition, each group and the groups in the order of their first elements.
 func group[T any](all []T, of func(T) uint32) (groups [][]T) {

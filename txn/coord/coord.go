@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,19 +28,26 @@ type Router interface {
 
 // Options bound what a transaction may take.
 type Options struct {
-	Deadline    time.Duration       // from its start to its decision
-	Retry       time.Duration       // for how long one that conflicts is run again
-	NamesMax    int                 // written
-	BytesMax    int                 // written in one partition
-	Rand        func(n int64) int64 // spreads retries; nil: math/rand
-	SingleEntry bool                // transactions on one partition are one log entry
+	Deadline time.Duration // from its start to its decision
+	Retry    time.Duration // for how long one that conflicts is run again
+	NamesMax int           // written
+	BytesMax int           // written in one partition
+	// WorkingBytesMax bounds the memory of what a transaction has read and will write.
+	WorkingBytesMax int
+	OpenMax         int                 // interactive transactions at a time
+	Timeout         time.Duration       // of an interactive transaction that names none
+	TimeoutMax      time.Duration       // below 9 minutes: a record is kept for 10 at least
+	RecordsKept     time.Duration       // how long the cluster keeps records of interactive transactions, as cluster.Config says
+	Rand            func(n int64) int64 // spreads retries; nil: math/rand
+	SingleEntry     bool                // transactions on one partition are one log entry
 	// Left lists transactions whose coordinators seem to be gone, for this one to end; nil: none are looked for.
 	Left func(ctx context.Context) ([]cluster.Transaction, error)
 }
 
 // DefaultOptions are what a server uses.
 func DefaultOptions() Options {
-	return Options{Deadline: 2 * time.Second, Retry: 3 * time.Second, NamesMax: 4096, BytesMax: cluster.EntryBytesMax, SingleEntry: true}
+	return Options{Deadline: 2 * time.Second, Retry: 3 * time.Second, NamesMax: 4096, BytesMax: cluster.EntryBytesMax, SingleEntry: true,
+		WorkingBytesMax: 64 << 20, OpenMax: 1024, Timeout: 5 * time.Second, TimeoutMax: 5 * time.Minute, RecordsKept: cluster.RecordsKept}
 }
 
 // Coordinator runs transactions. It is safe for concurrent use.
@@ -48,6 +57,12 @@ type Coordinator struct {
 	running sync.WaitGroup // resolutions in the background
 	ctx     context.Context
 	cancel  context.CancelFunc
+
+	mu     sync.Mutex // guards what follows; held for moments only
+	closed bool
+	opened int              // interactive transactions that are open or about to be
+	open   map[op.TxnID]*Tx // those that are
+	recent recent           // how others ended here
 }
 
 // New makes a Coordinator. Close it.
@@ -55,7 +70,7 @@ func New(r Router, o Options) *Coordinator {
 	if o.Rand == nil {
 		o.Rand = rand.Int64N
 	}
-	c := &Coordinator{router: r, o: o}
+	c := &Coordinator{router: r, o: o, open: map[op.TxnID]*Tx{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if o.Left != nil {
 		c.running.Go(c.finishLeft)
@@ -63,10 +78,35 @@ func New(r Router, o Options) *Coordinator {
 	return c
 }
 
-// Close ends what runs in the background. What is left unresolved is resolved by whoever meets it.
+// Close rolls back interactive transactions and ends what runs in the background. What is left unresolved is resolved by whoever
+// meets it.
 func (c *Coordinator) Close() {
+	c.mu.Lock()
+	c.closed = true
+	open := slices.Collect(maps.Values(c.open))
+	c.mu.Unlock()
+	for _, x := range open {
+		x.end(errStopping)
+	}
 	c.cancel()
 	c.running.Wait()
+}
+
+// resolveTimeout bounds the work after a transaction's end. What it does not come to is done by whoever meets it.
+const resolveTimeout = 30 * time.Second
+
+// background runs f beside its caller, for a bounded time; not at all when the Coordinator is closed.
+func (c *Coordinator) background(f func(ctx context.Context)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.running.Go(func() {
+		ctx, cancel := context.WithTimeout(c.ctx, resolveTimeout)
+		defer cancel()
+		f(ctx)
+	})
 }
 
 // Doer runs operations: a transaction, or a snapshot.
@@ -106,7 +146,8 @@ func (c *Coordinator) attempt(ctx context.Context, watches []op.Seen, fn func(tx
 	if tx.err != nil {
 		return false, tx.err
 	}
-	return true, tx.commit(ctx)
+	_, err = tx.commit(ctx)
+	return true, err
 }
 
 // Atomic runs operations as one transaction: as one log entry when all their names are in one partition.

@@ -42,31 +42,38 @@ func (c *Coordinator) finish(t cluster.Transaction) {
 	c.resolve(ctx, t.ID, t.Home, names, out.Txn.Status == op.TxnCommitted, out.Txn.At)
 }
 
-// resolve ends all intents of a transaction as its record says, then removes the record.
+// resolve ends all intents of a transaction as its record says, then removes the record. It goes on while ctx lasts.
 func (c *Coordinator) resolve(ctx context.Context, id op.TxnID, home op.Name, names []op.Name, committed bool, at op.Timestamp) {
 	byPart := group(names, c.router.Partition)
 	ops := make([]op.Op, len(byPart))
 	for i, part := range byPart {
 		ops[i] = &op.Resolve{Txn: id, Names: part, Committed: committed, At: at}
 	}
-	for len(ops) > 0 {
-		var err error
-		if ops, err = unresolved(ops, c.router.Do(ctx, ops)); err != nil {
+	for wait := resolvePause; len(ops) > 0; {
+		left, ended := unresolved(ops, c.router.Do(ctx, ops))
+		switch ops = left; {
+		case ended:
+			wait = resolvePause
+		case len(ops) > 0 && !clock.Pause(ctx, wait):
 			return
+		default:
+			wait = min(2*wait, time.Second)
 		}
 	}
 	c.router.Do(ctx, []op.Op{&op.Forget{Txn: id, Home: home}})
 }
 
-// unresolved are the resolutions that were more than one log entry takes, and have to be sent again.
-func unresolved(ops []op.Op, out []op.Outcome) (left []op.Op, err error) {
+// resolvePause is after how long a resolution that came to nothing is sent again, doubling.
+const resolvePause = 20 * time.Millisecond
+
+// unresolved are the resolutions that have to be sent again: they did not get there, or were more than one log entry takes. ended
+// tells whether any intent was ended.
+func unresolved(ops []op.Op, out []op.Outcome) (left []op.Op, ended bool) {
 	for i := range out {
-		if out[i].Err != nil {
-			return nil, out[i].Err
-		}
-		if !out[i].Done {
+		if out[i].Err != nil || !out[i].Done {
 			left = append(left, ops[i])
 		}
+		ended = ended || out[i].Err == nil && out[i].Int > 0
 	}
-	return left, nil
+	return left, ended
 }

@@ -12,17 +12,23 @@ import (
 
 // scan reads a page from the snapshot and puts the transaction's own writes into it.
 func (t *tx) scan(ctx context.Context, o *op.Scan) (op.Result, error) {
+	seen := op.ScanSeen{Space: o.Space, From: o.From, To: o.To, Prefix: o.Prefix}
+	if o.ByName {
+		seen.Start, seen.End = o.Start, o.End
+	}
+	if err := t.lockRange(ctx, seen); err != nil {
+		return op.Result{}, err
+	}
 	res, err := t.readRange(ctx, o)
 	if err != nil || res.Status != op.OK {
 		return res, err
 	}
-	seen := op.ScanSeen{Space: o.Space, From: o.From, To: o.To, Prefix: o.Prefix}
-	if o.ByName {
-		seen.Start, seen.End = o.Start, o.End
-	} else if res.Next != nil {
+	if !o.ByName && res.Next != nil {
 		seen.To = *res.Next
 	}
-	t.note(seen, res.Items)
+	if err := t.note(seen, res.Items); err != nil {
+		return op.Result{}, err
+	}
 	for _, n := range t.order {
 		if n.written && inPage(o, &res, n.id) {
 			res.Items = overlay(res.Items, o, n)
@@ -36,13 +42,15 @@ func (t *tx) scan(ctx context.Context, o *op.Scan) (op.Result, error) {
 }
 
 // note remembers a range that was scanned, and the earliest expiry in it.
-func (t *tx) note(s op.ScanSeen, items []op.Item) {
+func (t *tx) note(s op.ScanSeen, items []op.Item) error {
 	t.scans = append(t.scans, s)
+	t.bytes += nameBytes + len(s.Prefix) + len(s.Start) + len(s.End)
 	for i := range items {
 		if e := items[i].ExpireAt; e > 0 && (t.ends == 0 || e < t.ends) {
 			t.ends = e
 		}
 	}
+	return t.room()
 }
 
 // inPage tells whether a name lies in what a page covers.
@@ -90,11 +98,17 @@ func overlay(items []op.Item, o *op.Scan, n *name) []op.Item {
 
 // count counts in the snapshot and corrects that by the transaction's own writes.
 func (t *tx) count(ctx context.Context, o *op.Count) (op.Result, error) {
+	seen := op.ScanSeen{Space: o.Space, From: o.From, To: o.To}
+	if err := t.lockRange(ctx, seen); err != nil {
+		return op.Result{}, err
+	}
 	res, err := t.readRange(ctx, o)
 	if err != nil || res.Status != op.OK {
 		return res, err
 	}
-	t.note(op.ScanSeen{Space: o.Space, From: o.From, To: o.To}, nil)
+	if err := t.note(seen, nil); err != nil {
+		return op.Result{}, err
+	}
 	in := &op.Scan{Space: o.Space, From: o.From, To: o.To}
 	for _, n := range t.order {
 		if !n.written || !inPage(in, &op.Result{}, n.id) {

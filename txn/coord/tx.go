@@ -2,24 +2,33 @@ package coord
 
 import (
 	"context"
-	"fmt"
+	"time"
 
 	"kahuna/fsm"
 	"kahuna/mvcc"
 	"kahuna/op"
-	"kahuna/storage"
 )
 
 // tx is one attempt of a transaction: its snapshot, what it read, and what it will write. It is for one goroutine.
 type tx struct {
 	c     *Coordinator
-	start op.Timestamp // S, and the transaction's id
+	start op.Timestamp // the transaction's id
+	snap  op.Timestamp // S, the snapshot's timestamp: start, until a pessimistic transaction moves it on
+	began time.Time
+	home  *op.Name     // of the record; nil: the first name that is written
 	token op.Timestamp // the last one that an operation on a lock or a sequence had; 0: none
+	locks *locks       // of a pessimistic transaction; nil: none
 	names map[string]*name
 	order []*name // as they were first touched
 	scans []op.ScanSeen
 	ends  op.Timestamp // the earliest expiry of anything that a scan returned; 0: none
 	err   error        // of a read that failed; the transaction can't go on
+
+	bytes  int     // about what all this takes in memory
+	writes int     // names written
+	before []saved // what the present step has changed, oldest first
+
+	prewritten bool // intents may have been laid
 }
 
 // name is a name that the transaction has touched.
@@ -31,12 +40,15 @@ type name struct {
 	next    mvcc.Record // what it becomes
 }
 
+// nameBytes is about what a name takes in memory besides its bytes, and a range.
+const nameBytes = 256
+
 func (c *Coordinator) begin(ctx context.Context) (*tx, error) {
 	start, err := c.router.Now(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
-	return &tx{c: c, start: start, names: map[string]*name{}}, nil
+	return &tx{c: c, start: start, snap: start, began: time.Now(), names: map[string]*name{}}, nil
 }
 
 // watch tells whether a name still has the version that was watched.
@@ -48,31 +60,12 @@ func (t *tx) watch(ctx context.Context, w op.Seen) (bool, error) {
 	return n.seen.TS == w.TS && n.seen.Live == w.Live, nil
 }
 
-// touch gives a name as the snapshot has it, which is read once.
-func (t *tx) touch(ctx context.Context, id op.Name) (*name, error) {
-	key := string(storage.AppendCurrent(nil, id))
-	if n := t.names[key]; n != nil {
-		return n, nil
-	}
-	out := t.c.router.ReadAt(ctx, t.start, []op.Op{&op.Version{Name: id, Full: true}}, true)[0]
-	if out.Err != nil {
-		return nil, out.Err
-	}
-	if out.Status == op.Collected {
-		return nil, ErrConflict // a newer version has replaced one that is not kept
-	}
-	n := &name{id: id, seen: op.Seen{Name: id, TS: out.TS, Live: out.Found}, record: mvcc.Record{Rev: out.Rev}}
-	if out.Found {
-		n.record = mvcc.Record{TS: out.TS, Rev: out.Rev, Type: mvcc.Type(out.Int), ExpireAt: out.ExpireAt, Value: out.Value}
-	}
-	t.names[key] = n
-	t.order = append(t.order, n)
-	return n, nil
-}
-
 // Do runs operations on the transaction, one after the other.
 func (t *tx) Do(ctx context.Context, ops []op.Op) []op.Outcome {
 	out := make([]op.Outcome, len(ops))
+	if t.err == nil && len(ops) > 1 {
+		t.err = t.touchAll(ctx, targets(ops))
+	}
 	for i, o := range ops {
 		if t.err == nil {
 			out[i].Result, out[i].Err = t.one(ctx, o)
@@ -108,15 +101,15 @@ func (t *tx) one(ctx context.Context, o op.Op) (op.Result, error) {
 	return fsm.RunOn(view{t, ctx, now}, o)
 }
 
-// now is the timestamp that an operation has: the snapshot's, save for what hands out tokens or is told apart by its time of
-// making, which gets a fresh one. Who reads that again has to come after it.
+// now is the timestamp that an operation has. What hands out tokens or is told apart by its time of making gets a fresh one; who
+// reads that again has to come after it. For keys it is only what an expiry is counted from, so the own clock will do.
 func (t *tx) now(ctx context.Context, o op.Op) (op.Timestamp, error) {
 	sp := o.Target().Space
 	switch {
 	case sp != op.SpaceLock && sp != op.SpaceSeq:
-		return t.start, nil
+		return t.start.Add(time.Since(t.began).Milliseconds()), nil
 	case o.ReadOnly():
-		return max(t.start, t.token), nil
+		return max(t.snap, t.token), nil
 	}
 	now, err := t.c.router.Now(ctx, 1)
 	if err == nil {
@@ -150,7 +143,7 @@ func (t *tx) old(ctx context.Context, o *op.Get) (op.Result, error) {
 }
 
 func (t *tx) read(ctx context.Context, o op.Op) (op.Result, error) {
-	out := t.c.router.ReadAt(ctx, t.start, []op.Op{o}, true)[0]
+	out := t.c.router.ReadAt(ctx, t.snap, []op.Op{o}, true)[0]
 	return out.Result, out.Err
 }
 
@@ -193,8 +186,7 @@ func (v view) Put(id op.Name, r mvcc.Record) (mvcc.Record, error) {
 		return mvcc.Record{}, err
 	}
 	r.TS, r.Rev, r.Deleted = v.t.start, n.record.Rev+1, false
-	n.next, n.written = r, true
-	return r, nil
+	return r, v.t.write(n, r)
 }
 
 func (v view) PutExpiry(id op.Name, at op.Timestamp) error {
@@ -207,8 +199,7 @@ func (v view) PutExpiry(id op.Name, at op.Timestamp) error {
 		return err
 	}
 	r.TS, r.ExpireAt = v.t.start, at
-	n.next, n.written = r, true
-	return nil
+	return v.t.write(n, r)
 }
 
 func (v view) Delete(id op.Name) (uint64, error) {
@@ -217,11 +208,11 @@ func (v view) Delete(id op.Name) (uint64, error) {
 		return 0, err
 	}
 	if n.written && n.seen.TS == 0 {
-		n.written = false
+		v.t.unwrite(n)
 		return 0, nil
 	}
-	n.next, n.written = mvcc.Record{TS: v.t.start, Rev: n.record.Rev + 1, Deleted: true, Type: n.record.Type}, true
-	return n.next.Rev, nil
+	next := mvcc.Record{TS: v.t.start, Rev: n.record.Rev + 1, Deleted: true, Type: n.record.Type}
+	return next.Rev, v.t.write(n, next)
 }
 
 // write is what the name's intent says.
@@ -241,11 +232,4 @@ func (t *tx) expired(commit op.Timestamp) bool {
 		}
 	}
 	return false
-}
-
-func (t *tx) limits(writes []op.Write) error {
-	if len(writes) > t.c.o.NamesMax {
-		return fmt.Errorf("%w: the transaction is too large (%d names, limit %d)", errTooLarge, len(writes), t.c.o.NamesMax)
-	}
-	return nil
 }
