@@ -47,6 +47,8 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 	debug.FreeOSMemory() // opening reads whole log segments and tables, which Go would hold on to for minutes
 	options := coord.DefaultOptions()
 	options.Left = n.LeftTransactions
+	options.OpenMax, options.TimeoutMax, options.RecordsKept = cfg.TransactionsMax, cfg.TransactionTimeoutMax, cfg.TransactionRecord
+	options.WorkingBytesMax = int(cfg.TransactionBytesMax)
 	k.coord = coord.New(n.Router(), options)
 	started := time.Now()
 	handler := commands.NewHandler(commands.Options{
@@ -68,7 +70,7 @@ func clusterConfig(cfg *config.Config, ports *ports, identity *cluster.Identity,
 		Name: nodeName(cfg), Zone: cfg.Zone, ClientAddr: advertised(cfg, ports.client), ClusterAddr: advertised(cfg, ports.cluster),
 		Partitions: cfg.Partitions, Replication: cfg.Replication, DeadAfter: cfg.NodeDeadAfter, RequestTimeout: cfg.RequestTimeout, QueueOpsMax: cfg.QueueOpsMax,
 		QueueBytesMax: int(cfg.QueueBytesMax), MemtableBytes: cfg.MemtableBytes, BlockCacheBytes: cfg.BlockCacheBytes,
-		ClockBound: cfg.ClockBound, ClockJumpMax: cfg.ClockJumpMax, LogSegmentBytes: cfg.LogSegmentBytes, CheckpointInterval: cfg.CheckpointInterval, DiskReserveBytes: uint64(cfg.DiskReserveBytes),
+		RecordsKept: cfg.TransactionRecord, ClockBound: cfg.ClockBound, ClockJumpMax: cfg.ClockJumpMax, LogSegmentBytes: cfg.LogSegmentBytes, CheckpointInterval: cfg.CheckpointInterval, DiskReserveBytes: uint64(cfg.DiskReserveBytes),
 	}
 }
 
@@ -199,6 +201,25 @@ func (b backend) Transact(ctx context.Context, watches []op.Seen, fn func(comman
 
 func (b backend) Snapshot(ctx context.Context, at op.Timestamp) (commands.Doer, op.Timestamp, error) {
 	return b.Coordinator.Snapshot(ctx, at)
+}
+
+func (b backend) Begin(ctx context.Context, o coord.BeginOptions) (commands.Txn, error) {
+	tx, err := b.Coordinator.Begin(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return interactive{tx}, nil
+}
+
+func (b backend) TxnStatus(ctx context.Context, start op.Timestamp) (coord.Status, error) {
+	return b.Coordinator.Status(ctx, start)
+}
+
+// interactive is an interactive transaction as commands see it.
+type interactive struct{ *coord.Tx }
+
+func (x interactive) Step(ctx context.Context, fn func(commands.Doer) error) error {
+	return x.Tx.Step(ctx, func(d coord.Doer) error { return fn(d) })
 }
 
 func (b backend) Timestamps(ctx context.Context, n int) (op.Timestamp, error) {

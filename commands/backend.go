@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kahuna/op"
+	"kahuna/txn/coord"
 )
 
 // Doer runs operations. Those with one name go to its partition, in order per partition; Scan, Count and DeleteRange go over
@@ -26,6 +27,10 @@ type Backend interface {
 	Atomic(ctx context.Context, ops []op.Op, watches []op.Seen) (results []op.Result, done bool, err error)
 	// Snapshot gives a Doer whose reads all see the state at one timestamp, which it returns; at 0 means now.
 	Snapshot(ctx context.Context, at op.Timestamp) (Doer, op.Timestamp, error)
+	// Begin starts an interactive transaction, which its user ends.
+	Begin(ctx context.Context, o coord.BeginOptions) (Txn, error)
+	// TxnStatus tells what became of the interactive transaction that began at start.
+	TxnStatus(ctx context.Context, start op.Timestamp) (coord.Status, error)
 	// Timestamps takes n unique timestamps of the global order and returns the first; the others follow it without a gap.
 	Timestamps(ctx context.Context, n int) (op.Timestamp, error)
 	// Info describes the node. It must not block.

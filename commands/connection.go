@@ -74,6 +74,7 @@ func directQuit(s *Session, x *execution) {
 
 func directReset(s *Session, x *execution) {
 	s.dropTransaction()
+	s.rollback()
 	s.dropSubscriptions()
 	s.leaveMonitor()
 	s.mute = nil

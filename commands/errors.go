@@ -31,6 +31,12 @@ const (
 	errNoMulti       = "ERR Command not allowed inside a transaction"
 	errNoMultiExec   = "ERR EXEC without MULTI"
 	errNoMultiDrop   = "ERR DISCARD without MULTI"
+	errNestedBegin   = "ERR BEGIN calls can not be nested"
+	errBeginInMulti  = "ERR BEGIN inside MULTI is not allowed"
+	errMultiInBegin  = "ERR MULTI inside BEGIN is not allowed: all up to COMMIT is one transaction"
+	errWatchInBegin  = "ERR WATCH inside BEGIN is not allowed: COMMIT checks all that was read"
+	errNoBeginCommit = "ERR COMMIT without BEGIN"
+	errNoRollback    = "ERR ROLLBACK without BEGIN"
 	errExecAbort     = "EXECABORT Transaction discarded because of previous errors."
 	errNoProto       = "NOPROTO unsupported protocol version"
 	errWrongPass     = "WRONGPASS invalid username-password pair or user is disabled."
@@ -88,6 +94,10 @@ var errorPrefix = []struct {
 	prefix string
 }{
 	{coord.ErrConflict, "CONFLICT "},
+	{coord.ErrTooMany, "TRYAGAIN "},
+	{coord.ErrTimedOut, "ERR "},
+	{coord.ErrOver, "ERR "},
+	{coord.ErrReadOnly, "ERR "},
 	{cluster.ErrUncertain, "UNCERTAIN "},
 	{cluster.ErrTryAgain, "TRYAGAIN "},
 	{cluster.ErrClusterDown, "CLUSTERDOWN "},

@@ -15,6 +15,7 @@ import (
 	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/sequencer"
+	"kahuna/txn/coord"
 )
 
 // fake is a Backend over maps, with the real rules of keys, locks and sequences. It is one partition.
@@ -26,6 +27,7 @@ type fake struct {
 	last  op.Timestamp
 	calls []int // how many operations each Do got
 	fail  error // the outcome of everything, when set
+	begun map[op.Timestamp]coord.Status
 
 	conflicts int // how many transactions run in vain
 }

@@ -52,12 +52,20 @@ func directMulti(s *Session, x *execution) {
 		x.w.Error(errNestedMulti)
 		return
 	}
+	if s.txn != nil {
+		x.w.Error(errMultiInBegin)
+		return
+	}
 	s.multi = &queue{}
 	s.queued.Store(0)
 	x.w.SimpleString("OK")
 }
 
 func directDiscard(s *Session, x *execution) {
+	if s.multi == nil && s.txn != nil {
+		x.w.Error(errNoMultiDrop + ", use ROLLBACK")
+		return
+	}
 	if s.multi == nil {
 		x.w.Error(errNoMultiDrop)
 		return
@@ -69,6 +77,10 @@ func directDiscard(s *Session, x *execution) {
 func directWatch(s *Session, x *execution) {
 	if s.multi != nil {
 		x.w.Error(errWatchInMulti)
+		return
+	}
+	if s.txn != nil {
+		x.w.Error(errWatchInBegin)
 		return
 	}
 	if err := s.watch(x.ctx, x.args[1:]); err != nil {

@@ -21,6 +21,7 @@ type Session struct {
 
 	multi   *queue    // nil outside MULTI
 	watched []op.Seen // keys only, each once
+	txn     Txn       // nil outside BEGIN
 	closing bool      // the connection ends after the replies so far
 
 	batch batch
@@ -82,9 +83,10 @@ func (s *Session) Serve(ctx context.Context, cmds []Request, w *resp.Writer) boo
 	return !s.closing
 }
 
-// Close ends the session. What was queued or watched is dropped; nothing of it has taken effect.
+// Close ends the session. What was queued, watched or written since BEGIN is dropped; nothing of it has taken effect.
 func (s *Session) Close() {
 	s.dropTransaction()
+	s.rollback()
 	s.dropSubscriptions()
 	s.leaveMonitor()
 	s.h.forget(s)
@@ -106,6 +108,10 @@ func (s *Session) accept(x *execution) {
 		s.reject(x, errNoMulti)
 		return
 	}
+	if s.txn != nil && row.has("no_multi") {
+		s.add(x, request{err: "ERR " + strings.ToUpper(row.fullName()) + " inside BEGIN is not allowed"})
+		return
+	}
 	if s.h.monitors.n.Load() > 0 {
 		s.h.monitors.feed(s, row, x.args)
 	}
@@ -118,6 +124,10 @@ func (s *Session) accept(x *execution) {
 	r := s.parse(row, x.args[skip:])
 	if s.multi != nil {
 		s.enqueue(x, r)
+		return
+	}
+	if s.txn != nil {
+		s.inTxn(x, &r)
 		return
 	}
 	s.add(x, r)

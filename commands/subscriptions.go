@@ -129,10 +129,16 @@ func (s *Session) transact(ctx context.Context, watched []op.Seen, fn func(tx Do
 		return fn(tx)
 	})
 	if done && err == nil {
-		for _, m := range s.outbox {
-			s.h.hub.Publish(m)
-		}
+		s.publishAll()
 	}
 	s.outbox = nil
 	return done, err
+}
+
+// publishAll sends what a transaction has published that has taken effect now.
+func (s *Session) publishAll() {
+	for _, m := range s.outbox {
+		s.h.hub.Publish(m)
+	}
+	s.outbox = nil
 }

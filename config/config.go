@@ -44,6 +44,11 @@ type Config struct {
 	MultiBytesMax        int64
 	WatchesMax           int
 
+	TransactionsMax       int // interactive ones, on this node
+	TransactionTimeoutMax time.Duration
+	TransactionBytesMax   int64
+	TransactionRecord     time.Duration
+
 	NameBytesMax       int
 	ValueBytesMax      int64
 	LockTTLMax         time.Duration

@@ -18,6 +18,7 @@ func table(c *Config) []section {
 		{"Listeners", listeners(c)},
 		{"Logging", logging(c)},
 		{"Clients", clients(c)},
+		{"Transactions", transactions(c)},
 		{"Names, values, locks and sequences", data(c)},
 		{"Partitions and the clock", partitions(c)},
 		{"The cluster", clusterSettings(c)},
@@ -116,6 +117,22 @@ func clients(c *Config) []Setting {
 		{Key: "pipeline-commands-max", value: integer(&c.PipelineCommandsMax, 1024, 1, 65536),
 			Help: "How many commands of one connection are worked on at a time; the rest waits in its socket. More is faster " +
 				"for deep pipelines and less fair to others."},
+	}
+}
+
+func transactions(c *Config) []Setting {
+	return []Setting{
+		{Key: "transactions-max", value: integer(&c.TransactionsMax, 1024, 1, 100000),
+			Help: "Transactions of BEGIN that may be open on this node at a time; beyond it BEGIN answers TRYAGAIN. Each may hold " +
+				"transaction-bytes-max of memory."},
+		{Key: "transaction-timeout-ms-max", value: milliseconds(&c.TransactionTimeoutMax, 5*time.Minute, time.Second, 5*time.Minute),
+			Help: "The longest TIMEOUT in milliseconds that BEGIN takes. A PESSIMISTIC transaction that is left open makes others " +
+				"wait for so long."},
+		{Key: "transaction-bytes-max", value: integer[int64](&c.TransactionBytesMax, 64*mib, 64*kib, 2*gib),
+			Help: "Bytes of memory for what one transaction has read and will write. More allows larger transactions."},
+		{Key: "transaction-record-ms", value: milliseconds(&c.TransactionRecord, 15*time.Minute, 10*time.Minute, day),
+			Help: "For how many milliseconds after its BEGIN TXNSTATUS can tell what became of a transaction. Each is kept on disk " +
+				"that long."},
 	}
 }
 

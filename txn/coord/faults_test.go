@@ -53,7 +53,7 @@ func TestFaultAtEveryStep(t *testing.T) {
 					}
 				}
 			}
-			if hit < 60 {
+			if hit < 50 {
 				t.Errorf("only %d faults were met", hit)
 			}
 			clustertest.Settled(t, n)

@@ -44,7 +44,7 @@ func (c *Coordinator) Begin(ctx context.Context, o BeginOptions) (*Tx, error) {
 		o.Timeout = c.o.Timeout
 	}
 	if o.Timeout > c.o.TimeoutMax {
-		return nil, fmt.Errorf("%w: the timeout of a transaction (limit %d ms)", cluster.ErrTooLarge, c.o.TimeoutMax.Milliseconds())
+		return nil, fmt.Errorf("%w: the timeout of a transaction is too large (limit %d ms)", cluster.ErrTooLarge, c.o.TimeoutMax.Milliseconds())
 	}
 	if err := c.admit(); err != nil {
 		return nil, err
