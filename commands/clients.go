@@ -93,7 +93,7 @@ func parseClientInfo(*parser) request {
 	}}
 }
 
-// line describes a connection with the fields of Redis that mean something here. Any goroutine may call it.
+// line describes a connection with the fields of Redis, for clients want all of them; those about memory mean nothing here. Any goroutine may call it.
 func (s *Session) line() string {
 	s.mu.Lock()
 	name, libName, libVer := s.name, s.libName, s.libVer
@@ -114,7 +114,7 @@ func (s *Session) line() string {
 	if flags == "" {
 		flags = "N"
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d watch=%d cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d watch=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		s.conn.ID, s.conn.Remote, s.conn.Local, name, int64(now.Sub(s.since).Seconds()), max(now.UnixMilli()-s.seen.Load(), 0)/1000,
 		flags, sub, psub, ssub, multi, s.watches.Load(), cmd, max(s.proto.Load(), 2), libName, libVer)
 }
