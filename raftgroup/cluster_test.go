@@ -315,6 +315,15 @@ func TestRestartOfEveryNode(t *testing.T) {
 	})
 }
 
+func votersOf(peers []Peer) (n int) {
+	for _, p := range peers {
+		if p.Voter {
+			n++
+		}
+	}
+	return n
+}
+
 func TestSnapshotReachesAStaleAndAnEmptyNode(t *testing.T) {
 	inCluster(t, 3, 1, Timing{TrailingLogs: 5}, func(t *testing.T, c *cluster) {
 		l := c.leader(c.nodes[:3]...)
@@ -357,6 +366,10 @@ func TestSnapshotReachesAStaleAndAnEmptyNode(t *testing.T) {
 		}
 		if err := l.group.ReadIndex(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+		other := c.others(l)[0]
+		if err := l.group.Demote(t.Context(), other.id); err != nil || votersOf(l.group.Status().Peers) != 3 {
+			t.Fatal(err, l.group.Status().Peers)
 		}
 		if err := l.group.Remove(t.Context(), stale.id); err != nil && stale != l {
 			t.Fatal(err)
