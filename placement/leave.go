@@ -41,6 +41,9 @@ func (v *view) canLeave(g *group, at, others int) error {
 	if g.margin() < 0 {
 		return fmt.Errorf("%s has no live quorum; bring its other nodes back first", g.label())
 	}
+	if others == 0 {
+		return fmt.Errorf("no other node could keep %s, as none is live and active; add a node first", g.label())
+	}
 	voters, live := 0, 0
 	for i := range g.conf {
 		if c := &g.conf[i]; c.voter && c.node != at {
@@ -50,9 +53,6 @@ func (v *view) canLeave(g *group, at, others int) error {
 	}
 	if others > 0 {
 		voters, live = voters+1, live+1
-	}
-	if voters == 0 {
-		return fmt.Errorf("it has the only replica of %s, and no other node is active; add a node first", g.label())
 	}
 	if live < quorum(voters) {
 		return fmt.Errorf("%s would have %d of %d voters live; bring its other nodes back, or add a node, first", g.label(), live, voters)

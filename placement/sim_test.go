@@ -231,6 +231,7 @@ func (c *cluster) checkEnd() {
 	for i := range c.s.Nodes {
 		active += number(c.s.Nodes[i].Status == Active)
 		if n := &c.s.Nodes[i]; n.Status == Leaving || n.Status == Draining && c.s.groupsOf(n.ID) > 0 {
+			c.t.Logf("meta %+v, group 1 %+v, range %+v, nodes %+v, RF %d, down %v", c.groups[fsm.Meta], c.groups[1], c.s.Ranges[0], c.s.Nodes, c.s.Replication, c.down)
 			c.t.Fatalf("%s is %s and wanted by %d groups", n.ID, n.Status, c.s.groupsOf(n.ID))
 		}
 	}
