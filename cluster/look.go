@@ -22,26 +22,14 @@ const (
 	caughtUpWithin = 256
 )
 
-// replicaSight is how a replica is.
-type replicaSight struct {
-	ID      uint32             `json:"id"`
-	Leads   bool               `json:"leads,omitempty"`
-	Term    uint64             `json:"term,omitempty"`
-	Applied uint64             `json:"applied"`
-	Commit  uint64             `json:"commit,omitempty"`
-	Members []placement.Member `json:"members,omitempty"` // when it leads
-	Names   int64              `json:"names,omitempty"`
-	Writes  uint64             `json:"writes,omitempty"` // operations written since the start of the node
-}
-
 // sight is what a node says about itself.
 type sight struct {
-	Replicas []replicaSight `json:"replicas"`
+	Replicas []placement.ReplicaReport
 }
 
-func (s *sight) replica(id uint32) *replicaSight {
+func (s *sight) replica(id uint32) *placement.ReplicaReport {
 	for i := range s.Replicas {
-		if s.Replicas[i].ID == id {
+		if s.Replicas[i].Range == id {
 			return &s.Replicas[i]
 		}
 	}
@@ -123,14 +111,7 @@ func (n *Node) ownSight() *sight {
 	var s sight
 	for _, r := range n.Replicas() {
 		status := r.Group().Status()
-		written, _, _ := r.Stats()
-		one := replicaSight{ID: r.ID(), Leads: r.Leads(), Term: status.Term, Applied: status.Applied, Commit: status.Commit, Writes: written}
-		for _, live := range r.Machine().State().Live {
-			one.Names += live
-		}
-		if one.Leads {
-			one.Members = n.members(r)
-		}
+		one := placement.ReplicaReport{Range: r.ID(), Leads: r.Leads(), Term: status.Term, Applied: status.Applied, Members: n.members(r)}
 		s.Replicas = append(s.Replicas, one)
 	}
 	return &s

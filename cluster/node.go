@@ -93,21 +93,22 @@ const (
 
 // Node is one member of a cluster.
 type Node struct {
-	cfg       Config
-	identity  *Identity
-	hub       *hub.Hub
-	sights    sights
-	store     *storage.Store
-	log       *wal.Log
-	host      *raftgroup.Host
-	router    *Router
-	oracle    *oracle
-	time      *timeClient
-	meta      *partition.Replica
-	disk      diskGuard
-	left      leftList
-	documents *Documents
-	faulted   sync.Once
+	cfg         Config
+	identity    *Identity
+	hub         *hub.Hub
+	sights      sights
+	controlling time.Duration // since when, on the monotonic clock, this node leads the meta group; for control only
+	store       *storage.Store
+	log         *wal.Log
+	host        *raftgroup.Host
+	router      *Router
+	oracle      *oracle
+	time        *timeClient
+	meta        *partition.Replica
+	disk        diskGuard
+	left        leftList
+	documents   *Documents
+	faulted     sync.Once
 
 	mu       sync.Mutex
 	replicas map[uint32]*partition.Replica
@@ -131,6 +132,7 @@ func Open(cfg Config) (*Node, error) {
 	n.start(n.keepState)
 	n.start(n.join)
 	n.start(n.tend)
+	n.start(n.control)
 	n.start(n.sweep)
 	n.start(n.collectRecords)
 	n.start(n.compact)
@@ -188,6 +190,7 @@ func (n *Node) connect() {
 	n.hub.Handle(callJoin, n.handleJoin)
 	n.hub.Handle(callLook, n.handleLook)
 	n.hub.Handle(callWhoIs, n.handleWhoIs)
+	n.hub.Handle(callTransfer, n.handleTransfer)
 	n.hub.Serve()
 }
 

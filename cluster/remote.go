@@ -16,12 +16,13 @@ import (
 
 // What nodes ask each other.
 const (
-	callWrite hub.Kind = 0x20 // partition, unit
-	callRead  hub.Kind = 0x21 // partition, timestamp, unit
-	callClock hub.Kind = 0x22 // how many timestamps
-	callJoin  hub.Kind = 0x23 // a node
-	callLook  hub.Kind = 0x24 // nothing: how the node's replicas are
-	callWhoIs hub.Kind = 0x25 // partition: the members of its group
+	callWrite    hub.Kind = 0x20 // partition, unit
+	callRead     hub.Kind = 0x21 // partition, timestamp, unit
+	callClock    hub.Kind = 0x22 // how many timestamps
+	callJoin     hub.Kind = 0x23 // a node
+	callLook     hub.Kind = 0x24 // nothing: how the node's replicas are
+	callWhoIs    hub.Kind = 0x25 // partition: the members of its group
+	callTransfer hub.Kind = 0x26 // partition, node: hand the leadership over
 	// 0x30 to 0x4f are for what packages above tell each other.
 )
 

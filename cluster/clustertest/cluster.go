@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"kahuna/cluster"
 	"kahuna/op"
+	"kahuna/placement"
 	"kahuna/raftgroup/simnet"
 )
 
@@ -104,7 +106,8 @@ func (c *Cluster) WaitReady(i int) {
 	c.Wait(func() error { return c.Nodes[i].Ready() })
 }
 
-// WaitPlaced waits until the partitions' groups have the members that the cluster's state gives them.
+// WaitPlaced waits until the cluster's state gives every partition as many replicas as it can have, and the partitions' groups
+// have them.
 func (c *Cluster) WaitPlaced() {
 	c.t.Helper()
 	c.Wait(func() error {
@@ -112,12 +115,37 @@ func (c *Cluster) WaitPlaced() {
 			if n == nil {
 				continue
 			}
-			if err := n.Placed(); err != nil {
+			if err := errors.Join(complete(n.Router().State()), n.Placed()); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func complete(s *placement.State) error {
+	active := 0
+	for _, node := range s.Nodes {
+		if node.Status == placement.Active {
+			active++
+		}
+	}
+	for _, r := range s.Ranges {
+		if len(r.Replicas) != min(s.Replication, active) {
+			return fmt.Errorf("partition %d has replicas on %v, of %d nodes", r.ID, r.Replicas, active)
+		}
+	}
+	return nil
+}
+
+// Leader is the node that leads a partition; -1: none does.
+func (c *Cluster) Leader(id uint32) int {
+	for i, n := range c.Nodes {
+		if n != nil && n.Replica(id) != nil && n.Replica(id).Leads() {
+			return i
+		}
+	}
+	return -1
 }
 
 // Do runs operations on a node, which must all end with a result.
