@@ -5,6 +5,7 @@ import (
 	crand "crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -53,6 +54,7 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 	started := time.Now()
 	handler := commands.NewHandler(commands.Options{
 		Backend:  backend{k.coord, n, info(cfg, ports, k, started)},
+		History:  n.History(),
 		Limits:   commandLimits(cfg),
 		Now:      time.Now,
 		Rand:     rand.Uint64,
@@ -71,12 +73,13 @@ func clusterConfig(cfg *config.Config, ports *ports, identity *cluster.Identity,
 		Partitions: cfg.Partitions, Replication: cfg.Replication, DeadAfter: cfg.NodeDeadAfter, RequestTimeout: cfg.RequestTimeout, QueueOpsMax: cfg.QueueOpsMax,
 		QueueBytesMax: int(cfg.QueueBytesMax), MemtableBytes: cfg.MemtableBytes, BlockCacheBytes: cfg.BlockCacheBytes,
 		RecordsKept: cfg.TransactionRecord, ClockBound: cfg.ClockBound, ClockJumpMax: cfg.ClockJumpMax, LogSegmentBytes: cfg.LogSegmentBytes, CheckpointInterval: cfg.CheckpointInterval, DiskReserveBytes: uint64(cfg.DiskReserveBytes),
+		HistoryRetention: cfg.HistoryRetention, HistoryCollectRate: cfg.HistoryCollectRate, HistoryHoldsMax: cfg.HistoryHoldsMax,
 	}
 }
 
 func commandLimits(cfg *config.Config) commands.Limits {
 	return commands.Limits{NameBytes: cfg.NameBytesMax, ValueBytes: int(cfg.ValueBytesMax), LockTTLMilli: cfg.LockTTLMax.Milliseconds(),
-		IdemMilli: cfg.SequenceIdemWindow.Milliseconds(), QueuedCommands: cfg.MultiCommandsMax, QueuedBytes: int(cfg.MultiBytesMax),
+		IdemMilli: cfg.SequenceIdemWindow.Milliseconds(), HoldTTLMilli: cfg.HistoryHoldTTLMax.Milliseconds(), QueuedCommands: cfg.MultiCommandsMax, QueuedBytes: int(cfg.MultiBytesMax),
 		Watches: cfg.WatchesMax, Subscriptions: cfg.SubscriptionsMax, ReplyBytes: int(cfg.ReplyBytesMax)}
 }
 
@@ -139,8 +142,14 @@ func info(cfg *config.Config, ports *ports, k *kahunaNode, started time.Time) fu
 			AdminPort: port(ports.admin), ClientsMax: cfg.ClientsMax, Nodes: s.Nodes, Partitions: s.Partitions, Leaders: s.Leaders, Replicas: s.Replication,
 			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes, MemoryBytes: memoryBytes(), Keys: s.Keys,
 			IdleSeconds: int64(cfg.IdleTimeout.Seconds()), ProcessID: os.Getpid(), OS: runtime.GOOS + " " + runtime.GOARCH, Commands: served.Commands,
-			BytesIn: served.BytesIn, BytesOut: served.BytesOut, Rejected: served.Rejected}
+			BytesIn: served.BytesIn, BytesOut: served.BytesOut, Rejected: served.Rejected, Extra: historyFields(&s)}
 	}
+}
+
+// historyFields are what INFO tells of the history.
+func historyFields(s *cluster.Stats) []commands.Field {
+	return []commands.Field{{Name: "history_safe_point", Value: fmt.Sprint(s.SafePoint)}, {Name: "history_safe_point_age_ms", Value: fmt.Sprint(s.SafeAge)},
+		{Name: "history_holds", Value: fmt.Sprint(s.Holds)}, {Name: "history_versions_collected", Value: fmt.Sprint(s.Collected)}}
 }
 
 // memoryBytes is what Go has from the system for this process.

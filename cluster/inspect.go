@@ -21,6 +21,7 @@ type Inspection struct {
 	Kept      int // records that only tell what became of a transaction; they are none of the above
 	Advised   int // locks of pessimistic transactions in the memory of leaders
 	Due       int // places in the list of due times
+	Versions  int // current and older ones, deletions among them
 	Wrong     []string
 }
 
@@ -32,13 +33,15 @@ func (n *Node) Inspect() (Inspection, error) {
 	for _, r := range n.Replicas() {
 		i.found.Advised += r.Advised()
 	}
-	err := errors.Join(i.records(), i.current(), i.intents(), i.dueTimes(), i.counts(n.Replicas()))
+	err := errors.Join(i.records(), i.current(), i.intents(), i.dueTimes(), i.counts(n.Replicas()), i.versions(n.Replicas()))
 	return i.found, err
 }
 
 type inspector struct {
 	snap    *storage.Snapshot
 	found   Inspection
+	name    []byte          // whose history is gone through, and
+	latest  op.Timestamp    // its current version
 	blocked int             // names whose current record says that they have an intent
 	due     map[string]bool // what the list of due times should have
 }

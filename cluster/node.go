@@ -56,6 +56,10 @@ type Config struct {
 	LogSegmentBytes    int64
 	CheckpointInterval time.Duration
 	DiskReserveBytes   uint64
+
+	HistoryRetention   time.Duration // must be longer than any transaction lives; 24 h
+	HistoryCollectRate int           // versions collected in a second; 20,000
+	HistoryHoldsMax    int           // 1,000
 }
 
 func (c *Config) setDefaults() {
@@ -68,6 +72,8 @@ func (c *Config) setDefaults() {
 	set(&c.Replication, 3)
 	set(&c.QueueOpsMax, 16384)
 	set(&c.QueueBytesMax, 64<<20)
+	set(&c.HistoryCollectRate, 20_000)
+	set(&c.HistoryHoldsMax, 1000)
 	duration := func(p *time.Duration, v time.Duration) {
 		if *p == 0 {
 			*p = v
@@ -79,6 +85,7 @@ func (c *Config) setDefaults() {
 	duration(&c.ClockBound, 2*time.Second)
 	duration(&c.ClockJumpMax, 366*24*time.Hour)
 	duration(&c.CheckpointInterval, 10*time.Second)
+	duration(&c.HistoryRetention, 24*time.Hour)
 	if c.OnFault == nil {
 		c.OnFault = func(error) {}
 	}
@@ -108,6 +115,8 @@ type Node struct {
 	disk        diskGuard
 	left        leftList
 	documents   *Documents
+	history     *History
+	collector   collector
 	faulted     sync.Once
 
 	mu       sync.Mutex
@@ -137,6 +146,8 @@ func Open(cfg Config) (*Node, error) {
 	n.start(n.collectRecords)
 	n.start(n.compact)
 	n.start(n.watchDisk)
+	n.start(n.advanceHistory)
+	n.start(n.collect)
 	return n, nil
 }
 
@@ -184,6 +195,7 @@ func (n *Node) connect() {
 		timeout: n.cfg.RequestTimeout, unitOps: unitOps, unitSize: entryBytes}
 	n.router.routes.Store(noRoutes())
 	n.documents = newDocuments(n)
+	n.history = newHistory(n)
 	n.hub.Handle(callWrite, n.handleWrite)
 	n.hub.Handle(callRead, n.handleRead)
 	n.hub.Handle(callClock, n.handleClock)

@@ -113,6 +113,8 @@ func frees(o op.Op) bool {
 	switch o.(type) {
 	case *op.LockRelease, *op.Decide, *op.Settle, *op.Resolve, *op.Forget:
 		return true
+	case *op.MetaPut: // small and rare; among them is what lets the history be collected
+		return true
 	}
 	return false
 }

@@ -24,6 +24,11 @@ type Stats struct {
 	StoreBytes  int64
 	DiskLow     int   // 1 while writes are refused
 	Keys        int64 // in the replicas of this node; expired ones count until they are swept
+
+	SafePoint op.Timestamp // of the history, as far as this node knows; 0: none yet
+	SafeAge   int64        // milliseconds since then
+	Holds     int
+	Collected uint64 // versions, by this node's leaders
 }
 
 // Stats reads the figures. It does not wait.
@@ -51,6 +56,11 @@ func (n *Node) Stats() Stats {
 	}
 	if n.disk.low.Load() {
 		s.DiskLow = 1
+	}
+	past := n.history.local()
+	s.SafePoint, s.Holds, s.Collected = past.Safe, len(past.Holds), n.collector.versions.Load()
+	if past.Safe > 0 {
+		s.SafeAge = max(0, n.cfg.Clock.Wall().UnixMilli()-past.Safe.UnixMilli())
 	}
 	return s
 }

@@ -103,6 +103,8 @@ var errorPrefix = []struct {
 	{cluster.ErrClusterDown, "CLUSTERDOWN "},
 	{cluster.ErrTooLarge, "ERR "},
 	{cluster.ErrFuture, "ERR "},
+	{cluster.ErrCollected, "ERR "},
+	{cluster.ErrHolds, "ERR "},
 	{cluster.ErrFault, "ERR "},
 }
 

@@ -14,6 +14,7 @@ import (
 // Options are what a Handler needs. Backend, Now and Rand are required.
 type Options struct {
 	Backend  Backend
+	History  History // of SNAPSHOT; nil only where no client uses it
 	Limits   Limits
 	Now      func() time.Time                     // wall time: TIME, the age of connections, the overflow check of expiries
 	Rand     func() uint64                        // SCAN cursors, RANDOMKEY
@@ -26,6 +27,7 @@ type Options struct {
 // safe for concurrent use.
 type Handler struct {
 	backend  Backend
+	history  History
 	limits   Limits
 	now      func() time.Time
 	rand     func() uint64
@@ -45,7 +47,7 @@ type Handler struct {
 // NewHandler makes a Handler. Nothing is started; there is nothing to close.
 func NewHandler(o Options) *Handler {
 	h := &Handler{
-		backend: o.Backend, limits: o.Limits.withDefaults(), now: o.Now, rand: o.Rand, settings: o.Settings,
+		backend: o.Backend, history: o.History, limits: o.Limits.withDefaults(), now: o.Now, rand: o.Rand, settings: o.Settings,
 		after: o.After, table: newTable(), sessions: map[int64]*Session{},
 	}
 	if h.settings == nil {

@@ -16,6 +16,7 @@ type Limits struct {
 	HistoryItems   int   // of one KHISTORY
 	ScanPositions  int   // positions inside a slot that are remembered for SCAN cursors, on the whole node
 	LockTTLMilli   int64 // of a lease, milliseconds
+	HoldTTLMilli   int64 // of a hold on the history, milliseconds
 	IdemMilli      int64 // how long SEQNEXT ... IDEM remembers its answer, milliseconds
 }
 
@@ -35,6 +36,7 @@ var defaultLimits = Limits{
 	HistoryItems:   10_000,
 	ScanPositions:  1 << 16,
 	LockTTLMilli:   30 * 24 * 60 * 60 * 1000,
+	HoldTTLMilli:   7 * 24 * 60 * 60 * 1000,
 	IdemMilli:      24 * 60 * 60 * 1000,
 }
 
@@ -63,6 +65,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.LockTTLMilli <= 0 {
 		l.LockTTLMilli = defaultLimits.LockTTLMilli
+	}
+	if l.HoldTTLMilli <= 0 {
+		l.HoldTTLMilli = defaultLimits.HoldTTLMilli
 	}
 	if l.IdemMilli <= 0 {
 		l.IdemMilli = defaultLimits.IdemMilli

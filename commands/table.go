@@ -50,7 +50,7 @@ func newTable() *table {
 	t := &table{byName: map[string]*Command{}}
 	for _, rows := range [][]Command{
 		lockRows(), keyRows(), scanRows(), sequenceRows(), stringRows(), counterRows(), genericRows(), keyspaceRows(),
-		expiryRows(), transactionRows(), beginRows(), connectionRows(), serverRows(), pubsubRows(),
+		expiryRows(), transactionRows(), beginRows(), snapshotRows(), connectionRows(), serverRows(), pubsubRows(),
 		objectRows(), databaseRows(),
 	} {
 		for i := range rows {

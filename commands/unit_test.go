@@ -54,7 +54,7 @@ func TestErrorPrefixes(t *testing.T) {
 		want string
 	}{
 		{cluster.ErrTryAgain, "TRYAGAIN"}, {cluster.ErrClusterDown, "CLUSTERDOWN"}, {cluster.ErrUncertain, "UNCERTAIN"},
-		{cluster.ErrTooLarge, "ERR"}, {cluster.ErrFuture, "ERR"}, {coord.ErrConflict, "CONFLICT"},
+		{cluster.ErrTooLarge, "ERR"}, {cluster.ErrFuture, "ERR"}, {cluster.ErrCollected, "ERR"}, {cluster.ErrHolds, "ERR"}, {coord.ErrConflict, "CONFLICT"},
 		{errors.New("nobody\r\nthought of it"), "UNCERTAIN"}, {context.Canceled, "UNCERTAIN"}, {userError("ERR x"), "ERR"},
 		{fmt.Errorf("%w after %w", cluster.ErrUncertain, cluster.ErrTryAgain), "UNCERTAIN"},
 	} {

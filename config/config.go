@@ -69,6 +69,11 @@ type Config struct {
 	ClockBound    time.Duration
 	ClockJumpMax  time.Duration
 
+	HistoryRetention   time.Duration
+	HistoryCollectRate int // versions per second
+	HistoryHoldsMax    int
+	HistoryHoldTTLMax  time.Duration
+
 	MemtableBytes      int64
 	BlockCacheBytes    int64
 	LogSegmentBytes    int64

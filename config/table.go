@@ -22,6 +22,7 @@ func table(c *Config) []section {
 		{"Names, values, locks and sequences", data(c)},
 		{"Partitions and the clock", partitions(c)},
 		{"The cluster", clusterSettings(c)},
+		{"History", history(c)},
 		{"Storage", storage(c)},
 	}
 	for _, s := range sections {
@@ -195,6 +196,23 @@ func clusterSettings(c *Config) []Setting {
 		{Key: "peer-tls-ca-file", value: filePath(&c.PeerTLSCAFile),
 			Help: "Certificates (PEM) of those who vouch for nodes. Use an authority that signs for this cluster only: whoever has a " +
 				"certificate of it is a member."},
+	}
+}
+
+func history(c *Config) []Setting {
+	return []Setting{
+		// Longer than any transaction lives, so that none finds its snapshot collected.
+		{Key: "history-retention-ms", value: milliseconds(&c.HistoryRetention, day, 10*time.Minute, 3650*day),
+			Help: "For how many milliseconds old versions and deletions are kept, to be read ASOF; at least 10 minutes, which " +
+				"no transaction outlives. Every overwritten value takes disk space for that long. SNAPSHOT HOLD keeps more."},
+		{Key: "history-collect-versions-per-second", value: integer(&c.HistoryCollectRate, 20000, 100, 10000000),
+			Help: "How many old versions a node may collect in a second. It should be well above the overwrites and " +
+				"deletions per second of an average day: below it the store grows. More takes more from the writes of users."},
+		{Key: "history-holds-max", value: integer(&c.HistoryHoldsMax, 1000, 1, 5000),
+			Help: "How many SNAPSHOT HOLDs there may be at a time, in the whole cluster. Changing one writes all of them."},
+		{Key: "history-hold-ttl-ms-max", value: milliseconds(&c.HistoryHoldTTLMax, 7*day, time.Second, 3650*day),
+			Help: "The longest time in milliseconds that SNAPSHOT HOLD and RENEW take. A hold that is forgotten keeps all " +
+				"versions of that time on disk."},
 	}
 }
 

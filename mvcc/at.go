@@ -204,3 +204,9 @@ func CurrentTimestamp(r Reader, n op.Name) (op.Timestamp, error) {
 	s, _, err := load(r, n)
 	return s.TS, err
 }
+
+// IsDeletion tells whether a stored current record says that the name was deleted.
+func IsDeletion(value []byte) (bool, error) {
+	s, err := decode(value)
+	return s.TS > 0 && s.Deleted, err
+}
