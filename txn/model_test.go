@@ -247,7 +247,9 @@ func (w *world) decide(x *transaction) {
 		if last := w.before(string(wr.Name.Key), x.at); last.at > x.start {
 			w.t.Fatalf("%d overwrote %s of %d", x.start, wr.Name.Key, last.at)
 		}
-		w.add(string(wr.Name.Key), version{x.at, string(wr.Value)})
+		if last := w.before(string(wr.Name.Key), x.at); last.at > 0 || !wr.Deleted { // the deletion of nothing is nothing
+			w.add(string(wr.Name.Key), version{x.at, string(wr.Value)})
+		}
 	}
 }
 
