@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	gometrics "runtime/metrics"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,7 @@ import (
 	"kahuna/cluster"
 	"kahuna/commands"
 	"kahuna/config"
+	"kahuna/hub"
 	"kahuna/internal/clock"
 	"kahuna/op"
 	"kahuna/peer"
@@ -32,7 +34,7 @@ import (
 // openNode is THE PLACE where the node and the handler of commands are constructed: it turns settings into the options of
 // packages cluster, commands and server, and fits what they give to the interfaces of node.go.
 func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.Logger) (node, error) {
-	k := &kahunaNode{failed: make(chan error, 1)}
+	k := &kahunaNode{failed: make(chan error, 1), messages: newMessages()}
 	identity, err := cluster.OpenIdentity(cfg.DataDir, randomID)
 	if err != nil {
 		return nil, err
@@ -45,6 +47,7 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 		return nil, errors.Join(err, k.network.Close())
 	}
 	k.node = n
+	k.messages.connect(n)
 	debug.FreeOSMemory() // opening reads whole log segments and tables, which Go would hold on to for minutes
 	options := coord.DefaultOptions()
 	options.Left = n.LeftTransactions
@@ -60,6 +63,7 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 		Rand:     rand.Uint64,
 		Settings: settings(cfg),
 		After:    time.After,
+		Hub:      k.messages.hub,
 	})
 	k.server = server.New(serverConfig(cfg, log), sessions{handler, sessionLimits(cfg)})
 	return k, nil
@@ -69,7 +73,8 @@ func clusterConfig(cfg *config.Config, ports *ports, identity *cluster.Identity,
 	return cluster.Config{
 		DataDir: cfg.DataDir, Clock: clock.Real(), Network: k.network, RandomID: randomID, Identity: identity, Join: cfg.Join,
 		DiskFree: func() (uint64, error) { return diskFree(cfg.DataDir) }, OnFault: k.fail, Logger: log,
-		Name: nodeName(cfg), Zone: cfg.Zone, ClientAddr: advertised(cfg, ports.client), ClusterAddr: advertised(cfg, ports.cluster),
+		Calls: map[hub.Kind]hub.Handler{callMessages: k.messages.receive},
+		Name:  nodeName(cfg), Zone: cfg.Zone, ClientAddr: advertised(cfg, ports.client), ClusterAddr: advertised(cfg, ports.cluster),
 		Partitions: cfg.Partitions, Replication: cfg.Replication, DeadAfter: cfg.NodeDeadAfter, RequestTimeout: cfg.RequestTimeout, QueueOpsMax: cfg.QueueOpsMax,
 		QueueBytesMax: int(cfg.QueueBytesMax), MemtableBytes: cfg.MemtableBytes, BlockCacheBytes: cfg.BlockCacheBytes,
 		RecordsKept: cfg.TransactionRecord, ClockBound: cfg.ClockBound, ClockJumpMax: cfg.ClockJumpMax, LogSegmentBytes: cfg.LogSegmentBytes, CheckpointInterval: cfg.CheckpointInterval, DiskReserveBytes: uint64(cfg.DiskReserveBytes),
@@ -142,7 +147,8 @@ func info(cfg *config.Config, ports *ports, k *kahunaNode, started time.Time) fu
 			AdminPort: port(ports.admin), ClientsMax: cfg.ClientsMax, Nodes: s.Nodes, Partitions: s.Partitions, Leaders: s.Leaders, Replicas: s.Replication,
 			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes, MemoryBytes: memoryBytes(), Keys: s.Keys,
 			IdleSeconds: int64(cfg.IdleTimeout.Seconds()), ProcessID: os.Getpid(), OS: runtime.GOOS + " " + runtime.GOARCH, Commands: served.Commands,
-			BytesIn: served.BytesIn, BytesOut: served.BytesOut, Rejected: served.Rejected, Extra: historyFields(&s)}
+			BytesIn: served.BytesIn, BytesOut: served.BytesOut, Rejected: served.Rejected,
+			Extra: append(historyFields(&s), commands.Field{Name: "messages_not_delivered_to_nodes", Value: strconv.FormatInt(k.messages.relay.Dropped(), 10)})}
 	}
 }
 
@@ -161,11 +167,12 @@ func memoryBytes() int64 {
 
 // kahunaNode is the node with what serves its clients.
 type kahunaNode struct {
-	node    *cluster.Node
-	coord   *coord.Coordinator
-	server  *server.Server
-	network *peer.Network
-	failed  chan error
+	messages *messages
+	node     *cluster.Node
+	coord    *coord.Coordinator
+	server   *server.Server
+	network  *peer.Network
+	failed   chan error
 }
 
 func (k *kahunaNode) fail(err error) {
@@ -190,6 +197,7 @@ func (k *kahunaNode) Clients() clients { return k.server }
 // Close stops what runs on the node, then the node.
 func (k *kahunaNode) Close() error {
 	k.coord.Close()
+	k.messages.close()
 	return errors.Join(k.node.Close(), k.network.Close())
 }
 

@@ -36,6 +36,9 @@ type Config struct {
 	OnFault  func(error) // called once when the node can't go on; it must be closed and the process ended
 	Logger   zerolog.Logger
 
+	// Calls says who answers other nodes' calls of the kinds from 0x30 to 0x4f, which belong to the packages above.
+	Calls map[hub.Kind]hub.Handler
+
 	// What the other nodes and clients are told about this one.
 	Name        string
 	ClientAddr  string
@@ -203,7 +206,18 @@ func (n *Node) connect() {
 	n.hub.Handle(callLook, n.handleLook)
 	n.hub.Handle(callWhoIs, n.handleWhoIs)
 	n.hub.Handle(callTransfer, n.handleTransfer)
+	for kind, handler := range n.cfg.Calls {
+		n.hub.Handle(kind, handler)
+	}
 	n.hub.Serve()
+}
+
+// Hub is how to call other nodes.
+func (n *Node) Hub() *hub.Hub { return n.hub }
+
+// Others are the ids of the cluster's other nodes. It does not wait.
+func (n *Node) Others() []string {
+	return slices.DeleteFunc(n.router.State().Members(), func(id string) bool { return id == n.identity.Node() })
 }
 
 // openReplicas opens what stands in the store, and first of all makes the meta group's replica in a new one.
