@@ -21,9 +21,12 @@ func (p *planner) spread() {
 		return
 	}
 	hosts := p.movableOf(full)
-	for _, from := range full {
-		for _, led := range []bool{false, true} { // a leader is the last to move
-			p.unload(from, hosts[from], led, slack)
+	for moved := true; moved; { // by turns, so that no node falls below those that wait
+		moved = false
+		for _, from := range full {
+			var done bool
+			hosts[from], done = p.unload(from, hosts[from], slack)
+			moved = moved || done
 		}
 	}
 }
@@ -39,9 +42,9 @@ func (p *planner) above(most int) (full []int) {
 	return full
 }
 
-// movableOf lists, by place, the ranges that some nodes have and that may change.
+// movableOf lists, by place, the ranges that some nodes have and that may change; those that a node leads come last.
 func (p *planner) movableOf(nodes []int) [][]*group {
-	hosts := make([][]*group, len(p.nodes))
+	hosts, led := make([][]*group, len(p.nodes)), make([][]*group, len(p.nodes))
 	for _, n := range nodes {
 		hosts[n] = make([]*group, 0, p.nodes[n].replicas)
 	}
@@ -52,26 +55,35 @@ func (p *planner) movableOf(nodes []int) [][]*group {
 			continue
 		}
 		for _, n := range g.wanted {
-			if hosts[n] != nil {
+			switch {
+			case hosts[n] == nil:
+			case n == g.leader:
+				led[n] = append(led[n], g)
+			default:
 				hosts[n] = append(hosts[n], g)
 			}
 		}
 	}
+	for _, n := range nodes {
+		hosts[n] = append(hosts[n], led[n]...)
+	}
 	return hosts
 }
 
-// unload moves ranges that a node leads, or does not, from it as long as the counts tell it to.
-func (p *planner) unload(from int, ranges []*group, led bool, slack int) {
-	for _, g := range ranges {
+// unload moves one of some ranges from a node, if the counts tell it to. It gives those that were not looked at.
+func (p *planner) unload(from int, ranges []*group, slack int) (rest []*group, moved bool) {
+	for i, g := range ranges {
 		if p.budget <= 0 || p.pool.empty() || p.nodes[from].replicas <= p.nodes[p.pool.zones[0][0]].replicas+slack {
-			return
+			return ranges[i:], false
 		}
-		if g.touched || (g.leader == from) != led {
+		if g.touched {
 			continue
 		}
 		if to := p.pool.pickBelow(g, from, p.nodes[from].replicas-slack); to >= 0 && g.survives(from, to) {
 			p.move(g, from, to, "its node has more replicas than others")
 			p.budget--
+			return ranges[i+1:], true
 		}
 	}
+	return nil, false
 }
