@@ -2,12 +2,9 @@ package cluster
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
+	"kahuna/mvcc"
 	"kahuna/op"
-	"kahuna/partition"
-	"kahuna/raftgroup"
 )
 
 // sent is a batch on its way, here or to another node.
@@ -15,16 +12,6 @@ type sent interface {
 	Done() <-chan struct{}
 	Result() ([]op.Result, error)
 }
-
-// forwarded is a batch on its way to another node.
-type forwarded struct {
-	done    chan struct{}
-	results []op.Result
-	err     error
-}
-
-func (f *forwarded) Done() <-chan struct{}        { return f.done }
-func (f *forwarded) Result() ([]op.Result, error) { return f.results, f.err }
 
 // leader is the node that leads a partition, as far as this node knows; empty when it is this one, or nobody is known.
 func (r *Router) leader(id uint32) string {
@@ -50,44 +37,34 @@ func (r *Router) leader(id uint32) string {
 
 // forward sends a batch to the node that leads its partition.
 func (r *Router) forward(ctx context.Context, at op.Timestamp, b *batch) (*forwarded, error) {
-	node := r.leader(b.id)
-	if node == "" {
-		return nil, partition.ErrNotLeader
+	switch {
+	case !b.reads:
+		return r.lane(b.id, false).put(b.ops), nil
+	case at == mvcc.Latest && points(b.ops):
+		return r.lane(b.id, true).put(b.ops), nil
 	}
 	f := &forwarded{done: make(chan struct{})}
 	r.running.Go(func() {
 		defer close(f.done)
-		f.results, f.err = r.ask(ctx, node, at, b.id, b.ops, b.reads)
+		f.results, f.err = r.askRead(ctx, at, b.id, b.ops)
 	})
 	return f, nil
 }
 
-// ask has another node run operations on a partition that it seems to lead.
-func (r *Router) ask(ctx context.Context, node string, at op.Timestamp, id uint32, ops []op.Op, reads bool) ([]op.Result, error) {
-	kind, body := callWrite, []byte(nil)
-	if reads {
-		kind, body = callRead, appendRead(nil, id, at, ops)
-	} else {
-		body = appendWrite(nil, id, ops)
-	}
-	answer, err := r.hub.Call(ctx, node, kind, body)
-	if err != nil {
-		r.hints.set(id, "")
-		if reads || errors.Is(err, raftgroup.ErrUnreachable) {
-			return nil, fmt.Errorf("%w: %w", partition.ErrNotLeader, err)
+// points tells whether reads are short ones of single names, which may share a message with those of others.
+func points(ops []op.Op) bool {
+	for _, o := range ops {
+		switch o := o.(type) {
+		case *op.Version, *op.LockInfo, *op.SeqGet, *op.MetaGet, *op.TxnRead:
+		case *op.Get:
+			if o.AtRev > 0 {
+				return false
+			}
+		default:
+			return false
 		}
-		return nil, fmt.Errorf("%w: %w", partition.ErrUncertain, err)
 	}
-	results, leader, err := readEnd(answer, len(ops))
-	switch {
-	case err == nil:
-		r.hints.set(id, node)
-	case errors.Is(err, partition.ErrNotLeader):
-		r.hints.set(id, leader)
-	case errors.Is(err, errAnswer) && !reads:
-		err = errors.Join(partition.ErrUncertain, err)
-	}
-	return results, err
+	return true
 }
 
 // close waits for what was sent. Nobody asks any more.

@@ -194,7 +194,7 @@ func (n *Node) connect() {
 		OnFault: func(id uint32, err error) { n.fault(fmt.Errorf("partition %d: %w", id, err)) }})
 	n.oracle = &oracle{clock: n.cfg.Clock, ahead: n.cfg.ClockBound, jump: n.cfg.ClockJumpMax, confirm: n.confirmMeta, raise: n.raiseBound}
 	n.time = &timeClient{local: n.leadsMeta, oracle: n.oracle, leader: func() string { return n.router.leader(fsm.Meta) }, ask: n.askClock}
-	n.router = &Router{self: n.identity.Node(), replica: n.Replica, clock: n.time, hub: n.hub, writable: n.disk.check,
+	n.router = &Router{self: n.identity.Node(), replica: n.Replica, clock: n.time, hub: n.hub, ctx: n.ctx, writable: n.disk.check,
 		timeout: n.cfg.RequestTimeout, unitOps: unitOps, unitSize: entryBytes}
 	n.router.routes.Store(noRoutes())
 	n.documents = newDocuments(n)

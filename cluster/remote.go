@@ -46,10 +46,6 @@ var (
 	errDiskLow = errors.New("cluster: the leader's disk is nearly full")
 )
 
-func appendWrite(dst []byte, id uint32, u fsm.Unit) []byte {
-	return fsm.AppendUnit(binary.AppendUvarint(dst, uint64(id)), u)
-}
-
 func appendRead(dst []byte, id uint32, at op.Timestamp, ops []op.Op) []byte {
 	dst = binary.AppendUvarint(dst, uint64(id))
 	dst = binary.AppendUvarint(dst, uint64(at))
@@ -73,24 +69,31 @@ func takeID(b []byte) (uint32, []byte, error) {
 	return uint32(v), rest, nil
 }
 
-// handleWrite puts another node's unit into the log of a partition that this node leads.
+// handleWrite puts another node's units into the log of a partition that this node leads.
 func (n *Node) handleWrite(ctx context.Context, body []byte) ([]byte, error) {
-	id, encoded, err := takeID(body)
+	id, rest, err := takeID(body)
 	if err != nil {
 		return nil, notDone(err)
 	}
-	u, rest, err := fsm.DecodeUnit(encoded)
-	if err != nil || len(rest) > 0 || len(u) == 0 {
+	var v [4]uint64
+	for i := range v {
+		if v[i], rest, err = takeUint(rest); err != nil {
+			return nil, notDone(err)
+		}
+	}
+	number := fsm.Number{Incarnation: op.Timestamp(v[0]), Slot: byte(v[1]), Seq: v[2]}
+	units, err := decodeUnits(rest, int(min(v[3], unitOps)))
+	if err != nil || number.Incarnation == 0 || number.Seq == 0 {
 		return nil, notDone(errRequest)
 	}
 	r := n.Replica(id)
 	if r == nil {
 		return []byte{endNotLeader}, nil
 	}
-	if n.disk.low.Load() && !allFree(u) {
+	if n.disk.low.Load() && !allFree(units) {
 		return []byte{endDiskLow}, nil
 	}
-	p, err := r.SubmitEncoded(u, encoded)
+	p, err := r.SubmitNumbered(units, rest, number)
 	if err != nil {
 		return appendEnd(r, nil, err), nil
 	}
@@ -103,10 +106,27 @@ func (n *Node) handleWrite(ctx context.Context, body []byte) ([]byte, error) {
 	}
 }
 
-func allFree(u fsm.Unit) bool {
-	for _, o := range u {
-		if !o.ReadOnly() && !frees(o) {
-			return false
+// decodeUnits reads so many units, at least one, none of them empty.
+func decodeUnits(b []byte, count int) (units []fsm.Unit, err error) {
+	for range count {
+		var u fsm.Unit
+		if u, b, err = fsm.DecodeUnit(b); err != nil || len(u) == 0 {
+			return nil, errRequest
+		}
+		units = append(units, u)
+	}
+	if len(units) == 0 || len(b) > 0 {
+		return nil, errRequest
+	}
+	return units, nil
+}
+
+func allFree(units []fsm.Unit) bool {
+	for _, u := range units {
+		for _, o := range u {
+			if !o.ReadOnly() && !frees(o) {
+				return false
+			}
 		}
 	}
 	return true

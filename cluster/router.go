@@ -19,19 +19,22 @@ import (
 
 // Router takes operations to the partitions that own their names, and sends again what bounced.
 type Router struct {
-	self     string                 // this node's id
-	routes   atomic.Pointer[routes] // never nil
-	hints    hints
-	turn     atomic.Uint64 // whose turn it is to be asked when nobody is known to lead
-	hub      *hub.Hub
-	running  sync.WaitGroup                     // what was sent to other nodes
-	replica  func(id uint32) *partition.Replica // nil: not on this node
-	clock    partition.Stamper
-	writable func() error // why writes are refused; nil when they are not
-	timeout  time.Duration
-	timers   timers
-	unitOps  int
-	unitSize int
+	self       string                 // this node's id
+	routes     atomic.Pointer[routes] // never nil
+	hints      hints
+	turn       atomic.Uint64 // whose turn it is to be asked when nobody is known to lead
+	hub        *hub.Hub
+	running    sync.WaitGroup  // what was sent to other nodes
+	ctx        context.Context // ends with the node
+	lanes      lanes
+	incarnated atomic.Uint64                      // 0: not yet
+	replica    func(id uint32) *partition.Replica // nil: not on this node
+	clock      partition.Stamper
+	writable   func() error // why writes are refused; nil when they are not
+	timeout    time.Duration
+	timers     timers
+	unitOps    int
+	unitSize   int
 }
 
 // EntryBytesMax is the largest operation that is taken: what it becomes must fit one batch of the store.

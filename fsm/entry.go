@@ -20,9 +20,10 @@ type Unit []op.Op
 // no-op. First is the timestamp of the first operation; each
 // takes op.Timestamps of them.
 type Entry struct {
-	Term  uint64
-	First op.Timestamp
-	Units []Unit
+	Term    uint64
+	First   op.Timestamp
+	Units   []Unit
+	Numbers []Number // of some of the units, in their order; they don't overlap
 }
 
 // AppendEntry appends the binary form of an entry.
@@ -31,10 +32,10 @@ func AppendEntry(dst []byte, e *Entry) []byte {
 	for _, u := range e.Units {
 		dst = AppendUnit(dst, u)
 	}
-	return dst
+	return AppendNumbers(dst, e.Numbers)
 }
 
-// AppendHeader and AppendUnit append the parts of an entry, for those who have the units encoded already.
+// AppendHeader, AppendUnit and AppendNumbers append the parts of an entry, for those who have the units encoded already.
 func AppendHeader(dst []byte, term uint64, first op.Timestamp, units int) []byte {
 	dst = append(dst, entryFormat)
 	dst = binary.AppendUvarint(dst, term)
@@ -49,6 +50,37 @@ func AppendUnit(dst []byte, u Unit) []byte {
 		dst = op.Append(dst, o)
 	}
 	return dst
+}
+
+// AppendNumbers appends the numbers of units; of none there is nothing.
+func AppendNumbers(dst []byte, numbers []Number) []byte {
+	for i := range numbers {
+		n := &numbers[i]
+		for _, v := range []uint64{uint64(n.At), uint64(n.Units), uint64(n.Incarnation), uint64(n.Slot), n.Seq} {
+			dst = binary.AppendUvarint(dst, v)
+		}
+	}
+	return dst
+}
+
+// decodeNumbers reads the numbers of an entry of so many units.
+func decodeNumbers(b []byte, units int) (numbers []Number, err error) {
+	next := 0
+	for len(b) > 0 {
+		var v [5]uint64
+		for i := range v {
+			if v[i], b, err = uvarint(b); err != nil {
+				return nil, err
+			}
+		}
+		left := uint64(units - next)
+		if v[0] < uint64(next) || v[0] >= uint64(units) || v[1] == 0 || v[1] > left || v[0]+v[1] > uint64(units) || v[2] == 0 || v[3] > 255 || v[4] == 0 {
+			return nil, ErrEntry
+		}
+		next = int(v[0] + v[1])
+		numbers = append(numbers, Number{At: int(v[0]), Units: int(v[1]), Incarnation: op.Timestamp(v[2]), Slot: byte(v[3]), Seq: v[4]})
+	}
+	return numbers, nil
 }
 
 // DecodeEntry reads an entry. What it returns points into b.
@@ -74,10 +106,8 @@ func DecodeEntry(b []byte) (e Entry, err error) {
 			return e, err
 		}
 	}
-	if len(b) > 0 {
-		return e, ErrEntry
-	}
-	return e, nil
+	e.Numbers, err = decodeNumbers(b, len(e.Units))
+	return e, err
 }
 
 // DecodeUnit reads a unit and returns what is behind it. What it returns points into b.

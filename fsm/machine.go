@@ -38,6 +38,7 @@ type Machine struct {
 	cache   *recordCache
 	work    mvcc.Working
 	changes []mvcc.Change
+	numbers numbers
 	next    State // the state of the batch in the making
 	// nextDocuments: the batch in the making may change documents.
 	nextDocuments bool
@@ -78,7 +79,8 @@ func Open(store *storage.Store, id uint32) (*Machine, error) {
 	m := &Machine{store: store, id: id, cache: newRecordCache()}
 	m.state.Store(&s)
 	m.raiseSafe(s.Safe)
-	return m, nil
+	m.numbers, err = loadNumbers(snap, id)
+	return m, err
 }
 
 // List gives the ids of the partitions in a store.
@@ -179,16 +181,51 @@ func (m *Machine) applyEntry(b *storage.Batch, le LogEntry) ([]op.Result, error)
 	for _, u := range e.Units {
 		total += len(u)
 	}
+	done := 0
 	results := make([]op.Result, 0, total)
 	own := &entryBatch{Batch: b, cache: m.cache}
 	ts := e.First
-	for _, u := range e.Units {
-		bounced := e.Term != le.Term
+	for len(e.Units) > 0 {
+		n, number := 1, (*Number)(nil)
+		if len(e.Numbers) > 0 && e.Numbers[0].At == done {
+			number, e.Numbers = &e.Numbers[0], e.Numbers[1:]
+			n = number.Units
+		}
+		if results, ts, err = m.applyUnits(own, e.Units[:n], number, e.Term != le.Term, ts, results); err != nil {
+			return nil, err
+		}
+		e.Units, done = e.Units[n:], done+n
+	}
+	if e.Term == le.Term && total > 0 {
+		m.next.Last = max(m.next.Last, ts-1)
+	}
+	return results, nil
+}
+
+// applyUnits runs units that have one number, or one unit that has none, and appends their results. It returns the timestamp behind
+// theirs.
+func (m *Machine) applyUnits(b *entryBatch, units []Unit, number *Number, void bool, ts op.Timestamp, results []op.Result) ([]op.Result, op.Timestamp, error) {
+	before := len(results)
+	if number != nil && !void {
+		count, after := 0, ts
+		for _, u := range units {
+			count += len(u)
+			for _, o := range u {
+				after += op.Timestamp(op.Timestamps(o))
+			}
+		}
+		if known, is, err := m.known(b, number, count); err != nil || is {
+			return append(results, known...), after, err
+		}
+	}
+	for _, u := range units {
+		bounced := void
 		for _, o := range u {
 			r := op.Result{Status: op.Again}
 			if !bounced {
-				if r, err = m.run(own, o, ts); err != nil {
-					return nil, err
+				var err error
+				if r, err = m.run(b, o, ts); err != nil {
+					return nil, 0, err
 				}
 				bounced = r.Status.Bounce()
 			}
@@ -196,10 +233,10 @@ func (m *Machine) applyEntry(b *storage.Batch, le LogEntry) ([]op.Result, error)
 			ts += op.Timestamp(op.Timestamps(o))
 		}
 	}
-	if e.Term == le.Term && total > 0 {
-		m.next.Last = max(m.next.Last, ts-1)
+	if number != nil && !void {
+		m.remember(b, number, results[before:])
 	}
-	return results, nil
+	return results, ts, nil
 }
 
 // note counts a change and keeps it for the observer.

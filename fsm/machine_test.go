@@ -393,6 +393,7 @@ func TestStateRoundTrip(t *testing.T) {
 
 func FuzzDecodeEntry(f *testing.F) {
 	f.Add(AppendEntry(nil, &Entry{Term: 1, First: 2, Units: []Unit{{set("a", "b"), get("c")}, nil, {&op.ClockBound{}}}}))
+	f.Add(AppendEntry(nil, &Entry{Term: 1, First: 2, Units: []Unit{{set("a", "b")}, {get("c")}}, Numbers: []Number{{0, 2, 7, 1, 1}}}))
 	f.Add([]byte{entryFormat, 1, 1, 200})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := DecodeEntry(b)

@@ -25,9 +25,11 @@ type keyRange struct{ lo, hi []byte }
 
 // ranges are the stored keys that belong to a partition's range, or to the meta group.
 func ranges(id uint32, s *State) (all []keyRange) {
+	numbers := storage.AppendPartition(nil, id, whatNumber)
+	all = []keyRange{{numbers, storage.PrefixEnd(nil, numbers)}}
 	if id == Meta {
 		lo := []byte{byte(storage.KindMeta)}
-		return []keyRange{{lo, storage.PrefixEnd(nil, lo)}}
+		return append(all, keyRange{lo, storage.PrefixEnd(nil, lo)})
 	}
 	for _, k := range []storage.Kind{storage.KindCurrent, storage.KindHistory, storage.KindIntent, storage.KindChunk} {
 		for sp := op.SpaceKey; int(sp) < spaces; sp++ {
@@ -99,6 +101,11 @@ func (m *Machine) Restore(r io.Reader) error {
 	defer b.Discard()
 	saveState(b, m.id, &s)
 	if err := b.Commit(); err != nil {
+		return err
+	}
+	snap := m.store.Snapshot()
+	defer snap.Close()
+	if m.numbers, err = loadNumbers(snap, m.id); err != nil {
 		return err
 	}
 	m.state.Store(&s)

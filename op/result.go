@@ -32,6 +32,9 @@ const (
 	Unsupported    Status = 33 // the operation can't run where it was put (a History inside a Multi)
 )
 
+// Unknown: the operation came under a number that is too old, and was not run now; whether it was before is not known any more.
+const Unknown Status = 34
+
 // Bounce tells whether the operation was not judged and is to be sent again.
 func (s Status) Bounce() bool { return s >= Moved && s <= Again }
 

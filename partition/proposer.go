@@ -27,16 +27,25 @@ func (r *Replica) Submit(u fsm.Unit) (*Pending, error) {
 	if r.term.Load() == 0 {
 		return nil, ErrNotLeader
 	}
-	return r.SubmitEncoded(u, fsm.AppendUnit(nil, u))
+	return r.submit(&Pending{ops: u, units: 1, encoded: fsm.AppendUnit(nil, u)})
 }
 
-// SubmitEncoded is Submit for who has the unit's binary form, which belongs to the replica from now on too.
-func (r *Replica) SubmitEncoded(u fsm.Unit, encoded []byte) (*Pending, error) {
+// SubmitNumbered is Submit for units that another node sent under a number. ops are those of all the units; the units and their
+// binary form belong to the replica from now on.
+func (r *Replica) SubmitNumbered(units []fsm.Unit, encoded []byte, number fsm.Number) (*Pending, error) {
+	p := &Pending{units: len(units), encoded: encoded, number: &number}
+	for _, u := range units {
+		p.ops = append(p.ops, u...)
+	}
+	return r.submit(p)
+}
+
+func (r *Replica) submit(p *Pending) (*Pending, error) {
 	if r.term.Load() == 0 {
 		return nil, ErrNotLeader
 	}
-	p := &Pending{ops: u, encoded: encoded, done: make(chan struct{})}
-	for _, o := range u {
+	p.done = make(chan struct{})
+	for _, o := range p.ops {
 		p.stamps += op.Timestamps(o)
 	}
 	if err := r.queue.put(p); err != nil {
@@ -79,13 +88,23 @@ func (r *Replica) propose() {
 	}
 }
 
+// numberBytes is about what a number takes in an entry.
+const numberBytes = 20
+
 func (r *Replica) proposeEntry(units []*Pending) (entry, error) {
 	term := r.term.Load()
 	if term == 0 {
 		return entry{}, ErrNotLeader
 	}
-	ops, stamps, bytes := 0, 0, 32
+	ops, stamps, bytes, count := 0, 0, 32, 0
+	var numbers []fsm.Number
 	for _, p := range units {
+		if p.number != nil {
+			p.number.At, p.number.Units = count, p.units
+			numbers = append(numbers, *p.number)
+			bytes += numberBytes
+		}
+		count += p.units
 		ops += len(p.ops)
 		stamps += p.stamps
 		bytes += len(p.encoded)
@@ -94,11 +113,12 @@ func (r *Replica) proposeEntry(units []*Pending) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	data := fsm.AppendHeader(make([]byte, 0, bytes), term, first, len(units))
+	data := fsm.AppendHeader(make([]byte, 0, bytes), term, first, count)
 	for _, p := range units {
 		data = append(data, p.encoded...)
 		p.encoded = nil
 	}
+	data = fsm.AppendNumbers(data, numbers)
 	r.stats.entries.Add(1)
 	r.stats.ops.Add(uint64(ops))
 	r.writing.begin(data)

@@ -17,9 +17,11 @@ type Limits struct {
 	EntryBytes int // of several units; a single one may be larger
 }
 
-// Pending is a unit on its way through the log.
+// Pending is a unit, or several under one number, on the way through the log.
 type Pending struct {
-	ops     fsm.Unit
+	ops     fsm.Unit // of all units
+	units   int
+	number  *fsm.Number // nil: none
 	encoded []byte
 	stamps  int // timestamps it takes
 	results []op.Result

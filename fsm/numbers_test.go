@@ -1,0 +1,120 @@
+package fsm
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"kahuna/op"
+)
+
+// numbered applies an entry of one numbered bundle.
+func (r *replica) numbered(number Number, units ...Unit) []op.Result {
+	r.t.Helper()
+	r.index++
+	number.Units = len(units)
+	e := Entry{Term: testTerm, First: r.now + 1, Units: units, Numbers: []Number{number}}
+	for _, u := range units {
+		for _, o := range u {
+			r.now += op.Timestamp(op.Timestamps(o))
+		}
+	}
+	results, err := r.Apply([]LogEntry{{Index: r.index, Term: testTerm, Data: AppendEntry(nil, &e)}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return results[0]
+}
+
+func incr(key string) *op.Incr { return &op.Incr{Key: []byte(key), Delta: 1} }
+
+func TestWhatComesAgainRunsOnce(t *testing.T) {
+	r := newReplica(t, op.Position{}, op.Position{})
+	n := Number{Incarnation: 7, Slot: 1, Seq: 1}
+	for range 3 {
+		if got := r.numbered(n, Unit{incr("a")}, Unit{incr("b"), incr("a")}); got[0].Int != 1 || got[1].Int != 1 || got[2].Int != 2 {
+			t.Fatalf("got %+v", got)
+		}
+	}
+	r.restart()
+	if got := r.numbered(n, Unit{incr("a")}, Unit{incr("b"), incr("a")}); got[2].Int != 2 {
+		t.Errorf("after a restart: %+v", got)
+	}
+	n.Seq = 2
+	if got := r.numbered(n, Unit{incr("a")}); got[0].Int != 3 {
+		t.Errorf("the next number: %+v", got)
+	}
+	n.Seq = 1
+	if got := r.numbered(n, Unit{incr("a")}); got[0].Status != op.Unknown {
+		t.Errorf("a number that is gone: %+v", got)
+	}
+	if got := r.numbered(Number{Incarnation: 7, Slot: 2, Seq: 1}, Unit{incr("a")}); got[0].Int != 4 {
+		t.Errorf("another slot: %+v", got)
+	}
+}
+
+func TestWhatBouncedMayComeAgain(t *testing.T) {
+	r := newReplica(t, op.Position{}, op.Position{Slot: 1})
+	n := Number{Incarnation: 7, Seq: 1}
+	if got := r.numbered(n, Unit{incr("bar")}); got[0].Status != op.Moved {
+		t.Fatalf("got %+v", got)
+	}
+	if _, known := r.numbers.last[7]; known {
+		t.Error("a bounce was kept")
+	}
+}
+
+func TestIncarnationsAreForgotten(t *testing.T) {
+	r := newReplica(t, op.Position{}, op.Position{})
+	for i := range incarnationsMax + 1 {
+		r.numbered(Number{Incarnation: op.Timestamp(i + 1), Seq: 1}, Unit{incr(fmt.Sprint(i))})
+	}
+	r.restart()
+	if got := r.numbered(Number{Incarnation: 1, Seq: 2}, Unit{incr("0")}); got[0].Status != op.Unknown {
+		t.Errorf("one that is forgotten: %+v", got)
+	}
+	if got := r.numbered(Number{Incarnation: 2, Seq: 1}, Unit{incr("1")}); got[0].Int != 1 || len(r.numbers.last) != incarnationsMax {
+		t.Errorf("one that is not: %+v, of %d", got, len(r.numbers.last))
+	}
+}
+
+func TestLargeResultsAreNotKept(t *testing.T) {
+	r := newReplica(t, op.Position{}, op.Position{})
+	r.one(set("a", string(make([]byte, keptResultsBytes))))
+	n := Number{Incarnation: 7, Seq: 1}
+	old := &op.Set{Key: []byte("a"), Value: []byte("x"), WantOld: true}
+	if got := r.numbered(n, Unit{old}); len(got[0].Value) != keptResultsBytes {
+		t.Fatalf("got %d bytes", len(got[0].Value))
+	}
+	if got := r.numbered(n, Unit{old}); got[0].Status != op.Unknown {
+		t.Errorf("again: %+v", got[0])
+	}
+}
+
+// Numbers go with the state.
+func TestNumbersAreInSnapshots(t *testing.T) {
+	a := newReplica(t, op.Position{}, op.Position{})
+	n := Number{Incarnation: 7, Seq: 1}
+	a.numbered(n, Unit{incr("a")})
+	b := newReplica(t, op.Position{}, op.Position{})
+	if err := b.Restore(bytes.NewReader(a.snapshot())); err != nil {
+		t.Fatal(err)
+	}
+	b.index, b.now = a.index, a.now
+	if got := b.numbered(n, Unit{incr("a")}); got[0].Int != 1 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestNumbersOfEntries(t *testing.T) {
+	units := []Unit{{incr("a")}, {incr("b")}, {incr("c")}}
+	good := []Number{{0, 1, 5, 0, 1}, {1, 2, 6, 255, 9}}
+	if e, err := DecodeEntry(AppendEntry(nil, &Entry{Units: units, Numbers: good})); err != nil || len(e.Numbers) != 2 || e.Numbers[1] != good[1] {
+		t.Errorf("%+v, %v", e.Numbers, err)
+	}
+	for _, bad := range [][]Number{{{3, 1, 5, 0, 1}}, {{0, 4, 5, 0, 1}}, {{0, 2, 5, 0, 1}, {1, 1, 5, 0, 1}}, {{0, 1, 0, 0, 1}}, {{0, 1, 5, 0, 0}}, {{0, 0, 5, 0, 1}}} {
+		if _, err := DecodeEntry(AppendEntry(nil, &Entry{Units: units, Numbers: bad})); err == nil {
+			t.Errorf("taken: %+v", bad)
+		}
+	}
+}
