@@ -33,7 +33,7 @@ type program struct {
 // run runs one command line and returns the process's exit code.
 func (p program) run(ctx context.Context, args []string) int {
 	err := p.app().RunContext(ctx, args)
-	if err != nil {
+	if f := (*failure)(nil); err != nil && !(errors.As(err, &f) && f.err == nil) {
 		fmt.Fprintf(p.log, "kahuna: %v\n", err)
 	}
 	return exitCode(err)
@@ -49,7 +49,8 @@ func (p program) app() *cli.App {
 		ExitErrHandler: func(*cli.Context, error) {}, // run does it
 		OnUsageError:   usageError,
 		Action:         noCommand,
-		Commands:       []*cli.Command{p.serverCommand(), p.pingCommand(), p.versionCommand()},
+		Commands: []*cli.Command{p.serverCommand(), p.lockCommand(), p.seqCommand(), p.kvCommand(), p.pingCommand(),
+			p.versionCommand()},
 	}
 }
 
@@ -94,20 +95,33 @@ func usageError(c *cli.Context, err error, _ bool) error {
 
 // Exit codes, after sysexits.h where that has one.
 const (
-	exitFault       = 1  // the server stopped because of a fault
-	exitUsage       = 64 // the command line is wrong
-	exitUnavailable = 69 // ping: no server answers
-	exitBusy        = 75 // another process has the data directory or a port
-	exitSetting     = 78 // a setting is wrong
+	exitFault        = 1   // the server stopped because of a fault
+	exitNo           = 1   // kv, seq: the answer is no, as of a key that is not there
+	exitUsage        = 64  // the command line is wrong
+	exitRefused      = 65  // the server refused the call
+	exitUnavailable  = 69  // no server answers, or no quorum; nothing was changed
+	exitUncertain    = 74  // kv, seq: the call may or may not have taken effect
+	exitLost         = 74  // lock: the lock was lost and the command stopped
+	exitBusy         = 75  // lock: others hold it; server: another process has the data directory or a port
+	exitNoPermission = 77  // the password is wrong, or the user may not do this
+	exitSetting      = 78  // a setting is wrong
+	exitNotRun       = 126 // lock: the command can't be run
+	exitNotFound     = 127 // lock: there is no such command
 )
 
-// failure is an error that has an exit code of its own.
+// failure is an error that has an exit code of its own. Without an error in it nothing is printed.
 type failure struct {
 	code int
 	err  error
 }
 
-func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Error() string {
+	if f.err == nil {
+		return fmt.Sprintf("exit code %d", f.code)
+	}
+	return f.err.Error()
+}
+
 func (f *failure) Unwrap() error { return f.err }
 
 func usage(err error) error { return &failure{exitUsage, err} }

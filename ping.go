@@ -1,89 +1,55 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"kahuna/client"
 	"kahuna/config"
 )
-
-// pingReplyBytesMax bounds the line that is read as an answer.
-const pingReplyBytesMax = 1024
 
 // pingTimeoutDefault is for all of connecting, sending and being answered.
 const pingTimeoutDefault = 2 * time.Second
 
 func (p program) pingCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "ping",
-		Usage: "ask a server whether it answers: prints PONG, or fails with exit code 69",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "addr", Usage: "HOST:PORT of the server", DefaultText: "$KAHUNA_LISTEN, else " + config.Default().Listen},
-			&cli.DurationFlag{Name: "timeout", Usage: "how long to wait", Value: pingTimeoutDefault},
-		},
-		OnUsageError: usageError,
-		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
-			reply, err := p.ping(c.Context, c.String("addr"), c.Duration("timeout"))
-			if err != nil {
-				return &failure{exitUnavailable, err}
-			}
-			_, err = fmt.Fprintln(p.out, reply)
-			return err
-		},
-	}
+	flags := append([]cli.Flag{
+		&cli.DurationFlag{Name: "timeout", Usage: "how long to wait", Value: pingTimeoutDefault}, jsonFlag(),
+	}, clientFlags()...)
+	return clientCommand("ping", "", "ask a server whether it answers: prints PONG, or fails with exit code 69", flags, p.ping)
 }
 
-// ping asks the server at addr; empty means the one that these settings would start.
-func (p program) ping(ctx context.Context, addr string, timeout time.Duration) (string, error) {
-	if addr == "" {
-		cfg, err := config.Load(config.Sources{Flag: noFlag, Environ: onlyListen(p.environ)})
-		if err != nil {
-			return "", err
-		}
-		addr = reachable(cfg.Listen)
+// ping asks once: it tells how things are now.
+func (p program) ping(c *cli.Context, args, rest []string) error {
+	if err := count(c, append(args, rest...), 0, 0); err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	o, err := p.clientOptions(c)
+	if err != nil {
+		return err
+	}
+	cl := client.New(o)
+	defer cl.Close()
+	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
 	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	began := time.Now()
+	reply, err := cl.Do(ctx, "PING")
+	if err == nil && reply.Text != "PONG" {
+		err = fmt.Errorf("the server answers %.100q", reply.Text)
+	}
 	if err != nil {
-		return "", fmt.Errorf("no server answers: %w", err)
+		return &failure{exitUnavailable, err}
 	}
-	defer conn.Close()
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return "", err
-	}
-	return askPing(conn)
-}
-
-func askPing(conn io.ReadWriter) (string, error) {
-	if _, err := io.WriteString(conn, "*1\r\n$4\r\nPING\r\n"); err != nil {
-		return "", fmt.Errorf("the server takes no command: %w", err)
-	}
-	line, err := bufio.NewReader(io.LimitReader(conn, pingReplyBytesMax)).ReadString('\n')
-	if err != nil {
-		return "", fmt.Errorf("the server does not answer: %w", err)
-	}
-	if line = strings.TrimRight(line, "\r\n"); line != "+PONG" {
-		return "", errors.New("the server answers " + line)
-	}
-	return "PONG", nil
+	return p.print(c, "PONG", map[string]any{"addr": cl.Addr(), "reply": "PONG", "microseconds": time.Since(began).Microseconds()})
 }
 
 func noFlag(string) (string, bool) { return "", false }
 
-// onlyListen keeps of an environment the one setting that ping needs: the others may be wrong without harm to it.
+// onlyListen keeps of an environment the one setting that a client needs: the others may be wrong without harm to it.
 func onlyListen(environ []string) []string {
 	for _, entry := range environ {
 		if strings.HasPrefix(entry, config.EnvPrefix+"LISTEN=") {

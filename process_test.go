@@ -137,7 +137,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 }
 
 func TestUnknownVariableIsTold(t *testing.T) {
-	p := spawn(t, t.TempDir(), "KAHUNA_LISTNE=:1")
+	p := spawn(t, t.TempDir(), "KAHUNA_ADDR=h:1", "KAHUNA_TLS_CA=x", "KAHUNA_LOCK_NAME=x", "KAHUNA_LISTNE=:1") // the first are for clients
 	if line := p.await("this environment variable is no setting"); line["variable"] != "KAHUNA_LISTNE" {
 		t.Errorf("told %v", line)
 	}

@@ -38,6 +38,9 @@ func (p program) serve(c *cli.Context, cfg *config.Config) error {
 		return &failure{exitSetting, err}
 	}
 	for _, name := range config.UnknownEnv(p.environ) {
+		if clientVariable(name) {
+			continue
+		}
 		log.Warn().Str("variable", name).Msg("this environment variable is no setting and has no effect")
 	}
 	warnOfExposure(cfg, log)

@@ -16,13 +16,13 @@ type layer struct {
 var layers = []layer{
 	{packages: []string{"tests", "internal/testcluster"}}, // harnesses, which run all of it
 	{packages: []string{""}},
-	{packages: []string{"server", "admin", "config"}},
+	{packages: []string{"server", "admin", "config", "lockrun"}},
 	{packages: []string{"commands"}},
 	{packages: []string{"txn/coord"}},
 	{packages: []string{"cluster"}},
 	{packages: []string{"partition", "peer", "hub"}},
 	{packages: []string{"raftgroup"}},
-	{packages: []string{"internal/clock", "pubsub"}},
+	{packages: []string{"internal/clock", "pubsub", "client"}},
 	// ======== below this line everything is a function of the log ========
 	{packages: []string{"placement"}, deterministic: true},
 	{packages: []string{"fsm"}, deterministic: true},
