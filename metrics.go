@@ -28,6 +28,7 @@ var metrics = []metric{
 	counter("operations_written_total", "Operations that were put into logs.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.OpsWritten) }),
 	counter("operations_read_total", "Operations that were read without a log entry.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.OpsRead) }),
 	gauge("operations_waiting", "Operations that wait for a log entry.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.Waiting) }),
+	gauge("lock_waiters", "Owners that wait for locks that this node leads, and those who left in the last seconds.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.Waiters) }),
 	counter("log_entries_total", "Log entries that were proposed.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.Entries) }),
 	counter("log_fsync_total", "Times the log was synced to the disk.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.LogSyncs) }),
 	counter("log_written_bytes_total", "Bytes written to the log.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.LogWritten) }),

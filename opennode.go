@@ -76,6 +76,7 @@ func clusterConfig(cfg *config.Config, ports *ports, identity *cluster.Identity,
 		Calls: map[hub.Kind]hub.Handler{callMessages: k.messages.receive},
 		Name:  nodeName(cfg), Zone: cfg.Zone, ClientAddr: advertised(cfg, ports.client), ClusterAddr: advertised(cfg, ports.cluster),
 		Partitions: cfg.Partitions, Replication: cfg.Replication, DeadAfter: cfg.NodeDeadAfter, RequestTimeout: cfg.RequestTimeout, QueueOpsMax: cfg.QueueOpsMax,
+		LockWaitersMax: cfg.LockWaitersMax, WaitersMax: cfg.WaitersMax,
 		QueueBytesMax: int(cfg.QueueBytesMax), MemtableBytes: cfg.MemtableBytes, BlockCacheBytes: cfg.BlockCacheBytes,
 		RecordsKept: cfg.TransactionRecord, ClockBound: cfg.ClockBound, ClockJumpMax: cfg.ClockJumpMax, LogSegmentBytes: cfg.LogSegmentBytes, CheckpointInterval: cfg.CheckpointInterval, DiskReserveBytes: uint64(cfg.DiskReserveBytes),
 		HistoryRetention: cfg.HistoryRetention, HistoryCollectRate: cfg.HistoryCollectRate, HistoryHoldsMax: cfg.HistoryHoldsMax,
@@ -84,7 +85,7 @@ func clusterConfig(cfg *config.Config, ports *ports, identity *cluster.Identity,
 
 func commandLimits(cfg *config.Config) commands.Limits {
 	return commands.Limits{NameBytes: cfg.NameBytesMax, ValueBytes: int(cfg.ValueBytesMax), LockTTLMilli: cfg.LockTTLMax.Milliseconds(),
-		IdemMilli: cfg.SequenceIdemWindow.Milliseconds(), HoldTTLMilli: cfg.HistoryHoldTTLMax.Milliseconds(), QueuedCommands: cfg.MultiCommandsMax, QueuedBytes: int(cfg.MultiBytesMax),
+		LockWaitMilli: cfg.LockWaitMax.Milliseconds(), IdemMilli: cfg.SequenceIdemWindow.Milliseconds(), HoldTTLMilli: cfg.HistoryHoldTTLMax.Milliseconds(), QueuedCommands: cfg.MultiCommandsMax, QueuedBytes: int(cfg.MultiBytesMax),
 		Watches: cfg.WatchesMax, Subscriptions: cfg.SubscriptionsMax, ReplyBytes: int(cfg.ReplyBytesMax)}
 }
 
@@ -243,6 +244,10 @@ func (b backend) Timestamps(ctx context.Context, n int) (op.Timestamp, error) {
 	return b.node.Router().Now(ctx, n)
 }
 
+func (b backend) Wait(ctx context.Context, o *op.LockAcquire) op.Outcome {
+	return b.node.Router().Wait(ctx, o)
+}
+
 func (b backend) Info() commands.NodeInfo { return b.info() }
 
 // sessions fits the handler of commands to the server of connections.
@@ -252,5 +257,5 @@ type sessions struct {
 }
 
 func (s sessions) Open(info server.ConnInfo) server.Session {
-	return &session{s.handler.Open(commands.Conn{ID: info.ID, Remote: info.Remote, Local: info.Local, Kill: info.Kill, Flush: info.Flush, Push: info.Push, Collect: info.Collect}), s.limits, nil}
+	return &session{s.handler.Open(commands.Conn{ID: info.ID, Remote: info.Remote, Local: info.Local, Kill: info.Kill, Flush: info.Flush, Push: info.Push, Collect: info.Collect, Watch: info.Watch}), s.limits, nil}
 }

@@ -54,6 +54,8 @@ type Config struct {
 	ClockJumpMax       time.Duration // the wall clock is not believed further ahead of the bound than this; 366 days
 	QueueOpsMax        int
 	QueueBytesMax      int
+	LockWaitersMax     int // that wait for one lock
+	WaitersMax         int // that wait for locks that this node leads
 	MemtableBytes      int64
 	BlockCacheBytes    int64
 	LogSegmentBytes    int64
@@ -77,6 +79,8 @@ func (c *Config) setDefaults() {
 	set(&c.QueueBytesMax, 64<<20)
 	set(&c.HistoryCollectRate, 20_000)
 	set(&c.HistoryHoldsMax, 1000)
+	set(&c.LockWaitersMax, 16384)
+	set(&c.WaitersMax, 65536)
 	duration := func(p *time.Duration, v time.Duration) {
 		if *p == 0 {
 			*p = v
@@ -117,6 +121,7 @@ type Node struct {
 	meta        *partition.Replica
 	disk        diskGuard
 	left        leftList
+	waiters     *partition.Quota
 	documents   *Documents
 	history     *History
 	collector   collector
@@ -137,6 +142,7 @@ func Open(cfg Config) (*Node, error) {
 	cfg.setDefaults()
 	n := &Node{cfg: cfg, replicas: map[uint32]*partition.Replica{}, starting: errors.New("the node is starting")}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.waiters = &partition.Quota{Max: int64(cfg.WaitersMax)}
 	n.disk = diskGuard{free: cfg.DiskFree, reserve: cfg.DiskReserveBytes}
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -248,8 +254,9 @@ func (n *Node) openReplicas() error {
 
 func (n *Node) openReplica(id uint32) error {
 	cfg := partition.Config{ID: id, Host: n.host, Store: n.store, Clock: n.cfg.Clock, Stamper: n.router, Bootstrap: n.founders(id),
-		Dir: n.groupDir(id), Logger: n.cfg.Logger, OnFault: n.fault,
-		Limits: partition.Limits{QueueOps: n.cfg.QueueOpsMax, QueueBytes: n.cfg.QueueBytesMax, EntryOps: entryOps, EntryBytes: entryBytes}}
+		Dir: n.groupDir(id), Logger: n.cfg.Logger, OnFault: n.fault, Waiters: n.waiters,
+		Limits: partition.Limits{QueueOps: n.cfg.QueueOpsMax, QueueBytes: n.cfg.QueueBytesMax, EntryOps: entryOps, EntryBytes: entryBytes,
+			LockWaiters: n.cfg.LockWaitersMax}}
 	if id == fsm.Meta {
 		cfg.Stamper, cfg.OnLeader, cfg.OnFollower, cfg.OnDocuments = nil, n.leadMeta, n.oracle.follow, n.documents.tell
 	}

@@ -18,6 +18,7 @@ type Stats struct {
 	OpsRead     uint64
 	Entries     uint64
 	Waiting     int // operations that wait for a log entry
+	Waiters     int // owners that wait for locks that this node leads, and those lately gone
 	LogSyncs    uint64
 	LogWritten  uint64
 	LogBytes    int64
@@ -41,6 +42,7 @@ func (n *Node) Stats() Stats {
 		written, read, entries := r.Stats()
 		s.OpsWritten, s.OpsRead, s.Entries = s.OpsWritten+written, s.OpsRead+read, s.Entries+entries
 		s.Waiting += r.Waiting()
+		s.Waiters += r.Waiters()
 		if r.ID() != fsm.Meta {
 			s.Replicas++
 			s.Keys += r.Machine().State().Live[op.SpaceKey]

@@ -33,6 +33,9 @@ type Backend interface {
 	TxnStatus(ctx context.Context, start op.Timestamp) (coord.Status, error)
 	// Timestamps takes n unique timestamps of the global order and returns the first; the others follow it without a gap.
 	Timestamps(ctx context.Context, n int) (op.Timestamp, error)
+	// Wait runs a LockAcquire that waits for its turn, first come first served, until the time of ctx is over, and then ends with
+	// the owner not getting the lock. When ctx is cancelled, nobody waits any more, and the owner is left without it.
+	Wait(ctx context.Context, o *op.LockAcquire) op.Outcome
 	// Info describes the node. It must not block.
 	Info() NodeInfo
 }
@@ -54,7 +57,6 @@ type NodeInfo struct {
 	IdleSeconds  int64 // after which a silent client is closed; 0: never
 	ProcessID    int
 	OS           string
-	Blocked      int   // clients that wait in a command
 	Commands     int64 // of clients, since the start
 	BytesIn      int64 // from clients
 	BytesOut     int64

@@ -19,6 +19,7 @@ func clientRow() Command {
 			{Name: "info", Arity: 2, Flags: flags + " fast", Since: "6.2.0", Complexity: "O(1)", Summary: "This connection's line of CLIENT LIST.", parse: parseClientInfo},
 			{Name: "list", Arity: -2, Flags: flags + " admin", Syntax: "[TYPE type] [ID client-id [client-id ...]]", Since: "2.4.0", Complexity: "O(N) where N is the number of client connections", Summary: "The connections of this node.", parse: parseClientList},
 			{Name: "kill", Arity: -3, Flags: flags + " admin", Syntax: "ip:port | [ID client-id] [TYPE type] [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME yes/no] [MAXAGE seconds]", Since: "2.4.0", Complexity: "O(N) where N is the number of client connections", Summary: "Closes connections of this node.", parse: parseClientKill},
+			{Name: "unblock", Arity: -3, Flags: flags + " admin", Syntax: "client-id [TIMEOUT | ERROR]", Since: "5.0.0", Complexity: "O(1)", Summary: "Ends the wait of a connection of this node: 1, or 0 if it does not wait. It is answered as when its time is over, or with an error.", parse: parseClientUnblock},
 			{Name: "no-evict", Arity: 3, Flags: flags + " admin", Syntax: "ON | OFF", Since: "7.0.0", Complexity: "O(1)", Summary: "Accepted; connections are not evicted.", parse: parseOnOff},
 			{Name: "no-touch", Arity: 3, Flags: flags, Syntax: "ON | OFF", Since: "7.2.0", Complexity: "O(1)", Summary: "Accepted; keys have no access times.", parse: parseOnOff},
 			{Name: "reply", Arity: 3, Flags: flags, Syntax: "ON | OFF | SKIP", Since: "3.2.0", Complexity: "O(1)", Summary: "Whether replies are sent: always, never, or not to the next command.", direct: directClientReply},
@@ -113,6 +114,9 @@ func (s *Session) line() string {
 	}
 	if flags == "" {
 		flags = "N"
+	}
+	if s.blocked() {
+		flags = "b"
 	}
 	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d watch=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		s.conn.ID, s.conn.Remote, s.conn.Local, name, int64(now.Sub(s.since).Seconds()), max(now.UnixMilli()-s.seen.Load(), 0)/1000,

@@ -134,6 +134,9 @@ func (l *Limits) statusError(s op.Status, o op.Op) error {
 	if cause, ok := statusCause[s]; ok {
 		return cause
 	}
+	if _, lock := o.(*op.LockAcquire); lock && s == op.TooLarge {
+		return userError("ERR lock '" + shown(o.Target().Key, 128) + "' has too many holders")
+	}
 	text, ok := statusText[s]
 	if !ok {
 		return userError(fmt.Sprintf("ERR the operation ended with status %d, which this version does not know", s))

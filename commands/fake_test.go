@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type fake struct {
 	calls []int // how many operations each Do got
 	fail  error // the outcome of everything, when set
 	begun map[op.Timestamp]coord.Status
+	moved chan struct{} // closed when something was run
 
 	conflicts int // how many transactions run in vain
 }
@@ -44,7 +46,7 @@ type history struct {
 }
 
 func newFake(now func() time.Time) *fake {
-	return &fake{now: now, state: &state{rows: map[string]*history{}}}
+	return &fake{moved: make(chan struct{}), now: now, state: &state{rows: map[string]*history{}}}
 }
 
 func rowKey(n op.Name) string {
@@ -76,6 +78,10 @@ func (f *fake) Do(_ context.Context, ops []op.Op) []op.Outcome {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, len(ops))
+	defer func() {
+		close(f.moved)
+		f.moved = make(chan struct{})
+	}()
 	out := make([]op.Outcome, len(ops))
 	for i, o := range ops {
 		if out[i].Err = f.fail; f.fail == nil {
@@ -83,6 +89,29 @@ func (f *fake) Do(_ context.Context, ops []op.Op) []op.Outcome {
 		}
 	}
 	return out
+}
+
+// Wait tries again whenever something was run.
+func (f *fake) Wait(ctx context.Context, o *op.LockAcquire) op.Outcome {
+	for {
+		f.mu.Lock()
+		out, moved := op.Outcome{Err: f.fail}, f.moved
+		if f.fail == nil {
+			out.Result = f.state.run(o, f.tick())
+		}
+		f.mu.Unlock()
+		if out.Err != nil || out.Done || out.Status != op.OK {
+			return out
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			if ctx.Err() == context.Canceled {
+				out.Err = fmt.Errorf("%w: the wait was ended", cluster.ErrTryAgain)
+			}
+			return out
+		}
+	}
 }
 
 func (f *fake) Transact(_ context.Context, watches []op.Seen, fn func(tx Doer) error) (bool, error) {
@@ -197,7 +226,11 @@ func (s *state) at(n op.Name, now op.Timestamp) (mvcc.Record, bool) {
 func (s *state) run(o op.Op, now op.Timestamp) op.Result {
 	switch o := o.(type) {
 	case *op.Version:
-		return s.seen(o.Name, now)
+		r := s.seen(o.Name, now)
+		if rec, live := s.at(o.Name, now); live && o.Full {
+			r.Value = rec.Value
+		}
+		return r
 	case *op.Scan:
 		return s.scan(o, now)
 	case *op.Count:

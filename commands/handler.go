@@ -82,6 +82,9 @@ type Conn struct {
 	// was pushed and not sent yet into the Writer of the Serve that runs. See server.ConnInfo.
 	Push    func(fn func(w *resp.Writer))
 	Collect func()
+	// Watch is for a command about to block. It sends the replies that Serve has written so far, empties its Writer, and gives a
+	// context that ends when the client goes, until stop is called. May be nil. See server.ConnInfo.
+	Watch func() (ctx context.Context, stop func())
 }
 
 // Open makes the session of a new connection. Close it.
@@ -114,6 +117,13 @@ func (h *Handler) clients() []*Session {
 	h.mu.Unlock()
 	slices.SortFunc(all, func(a, b *Session) int { return int(a.conn.ID - b.conn.ID) })
 	return all
+}
+
+// session is the open session of a connection; nil: there is none.
+func (h *Handler) session(id int64) *Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sessions[id]
 }
 
 // resolveAsOf turns an ASOF to a timestamp, at least 1.

@@ -54,7 +54,7 @@ func (h *Handler) infoSections(i *NodeInfo) []infoSection {
 			number("cluster_port", i.ClusterPort), number("peer_port", i.PeerPort), number("admin_port", i.AdminPort),
 			number("server_time_usec", now.UnixMicro()), number("uptime_in_seconds", uptime), number("uptime_in_days", uptime/86400),
 		}},
-		{"Clients", []Field{number("connected_clients", clients.open), number("maxclients", i.ClientsMax), number("blocked_clients", i.Blocked),
+		{"Clients", []Field{number("connected_clients", clients.open), number("maxclients", i.ClientsMax), number("blocked_clients", clients.blocked),
 			number("pubsub_clients", clients.listening), number("watching_clients", clients.watching)}},
 		{"Memory", []Field{number("used_memory", i.MemoryBytes), {"used_memory_human", human(i.MemoryBytes)}, {"maxmemory", "0"}, {"maxmemory_policy", "noeviction"}}},
 		{"Persistence", []Field{{"loading", "0"}, {"aof_enabled", "1"}, {"aof_last_write_status", "ok"}, number("store_bytes", i.StoreBytes), number("log_bytes", i.LogBytes)}},
@@ -89,8 +89,8 @@ func human(bytes int64) string {
 	return fmt.Sprintf("%.2fT", size)
 }
 
-// clientCounts are open sessions, and those among them that listen or watch.
-type clientCounts struct{ open, listening, watching int }
+// clientCounts are open sessions, and those among them that listen, watch, or wait in a command that blocks.
+type clientCounts struct{ open, listening, watching, blocked int }
 
 func (h *Handler) count() (c clientCounts, ever int64) {
 	h.mu.Lock()
@@ -102,6 +102,9 @@ func (h *Handler) count() (c clientCounts, ever int64) {
 		}
 		if s.watches.Load() > 0 {
 			c.watching++
+		}
+		if s.blocked() {
+			c.blocked++
 		}
 	}
 	return c, h.opened

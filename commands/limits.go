@@ -17,6 +17,7 @@ type Limits struct {
 	ScanPositions  int   // positions inside a slot that are remembered for SCAN cursors, on the whole node
 	LockTTLMilli   int64 // of a lease, milliseconds
 	HoldTTLMilli   int64 // of a hold on the history, milliseconds
+	LockWaitMilli  int64 // of a LOCK's WAIT, milliseconds
 	IdemMilli      int64 // how long SEQNEXT ... IDEM remembers its answer, milliseconds
 }
 
@@ -37,6 +38,7 @@ var defaultLimits = Limits{
 	ScanPositions:  1 << 16,
 	LockTTLMilli:   30 * 24 * 60 * 60 * 1000,
 	HoldTTLMilli:   7 * 24 * 60 * 60 * 1000,
+	LockWaitMilli:  24 * 60 * 60 * 1000,
 	IdemMilli:      24 * 60 * 60 * 1000,
 }
 
@@ -68,6 +70,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.HoldTTLMilli <= 0 {
 		l.HoldTTLMilli = defaultLimits.HoldTTLMilli
+	}
+	if l.LockWaitMilli <= 0 {
+		l.LockWaitMilli = defaultLimits.LockWaitMilli
 	}
 	if l.IdemMilli <= 0 {
 		l.IdemMilli = defaultLimits.IdemMilli

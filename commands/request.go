@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"time"
 
 	"kahuna/op"
 	"kahuna/resp"
@@ -21,10 +22,11 @@ type replyFunc func(w *resp.Writer, a answer)
 
 // request is a parsed command. Exactly one of err, reply, local and run is set.
 type request struct {
-	err   string    // the error its arguments earned
-	ops   []op.Op   // with reply: more than one take effect at one point
-	reply replyFunc // writes the reply from the results of ops
-	clock bool      // reply needs the present time if a result has an expiry
+	err   string        // the error its arguments earned
+	ops   []op.Op       // with reply: more than one take effect at one point
+	reply replyFunc     // writes the reply from the results of ops
+	clock bool          // reply needs the present time if a result has an expiry
+	wait  time.Duration // ops is one LockAcquire, which waits for so long; inside a transaction it does not
 	local func(c *call)
 	run   func(ctx context.Context, c *call) error
 }

@@ -37,7 +37,8 @@ type Session struct {
 	proto   atomic.Int32
 	queued  atomic.Int32 // commands in MULTI; -1 outside
 	watches atomic.Int32
-	mu      sync.Mutex // guards the names
+	unblock atomic.Pointer[context.CancelCauseFunc] // ends the command that waits; nil: none does
+	mu      sync.Mutex                              // guards the names
 	name    string
 	libName string
 	libVer  string
@@ -168,6 +169,10 @@ type batch struct {
 
 // add executes a request, or lets it wait for those behind it: results are then written in the same order.
 func (s *Session) add(x *execution, r request) {
+	if r.wait > 0 {
+		s.awaitLock(x, &r)
+		return
+	}
 	if r.run != nil || len(r.ops) > 1 {
 		s.flush(x)
 		s.perform(x, &r)

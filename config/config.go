@@ -52,6 +52,9 @@ type Config struct {
 	NameBytesMax       int
 	ValueBytesMax      int64
 	LockTTLMax         time.Duration
+	LockWaitMax        time.Duration
+	LockWaitersMax     int
+	WaitersMax         int // of all locks that the node leads
 	SequenceIdemWindow time.Duration
 
 	AdvertiseHost     string // empty: that of the listeners

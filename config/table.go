@@ -146,6 +146,13 @@ func data(c *Config) []Setting {
 		{Key: "lock-ttl-ms-max", value: milliseconds(&c.LockTTLMax, 30*day, time.Second, 3650*day),
 			Help: "The longest lease in milliseconds that LOCK and LOCKEXTEND take. A holder that dies blocks the lock for " +
 				"the rest of its lease."},
+		{Key: "lock-wait-ms-max", value: milliseconds(&c.LockWaitMax, day, time.Second, 30*day),
+			Help: "The longest time in milliseconds that the WAIT of a LOCK takes."},
+		{Key: "lock-waiters-max", value: integer(&c.LockWaitersMax, 16384, 1, 1<<20),
+			Help: "Owners that may wait for one lock at a time; one more is told TRYAGAIN. Each costs under a kilobyte beside its " +
+				"connection, and one who waits behind so many waits long."},
+		{Key: "waiters-max", value: integer(&c.WaitersMax, 65536, 1, 1<<24),
+			Help: "Owners that may wait for all locks that this node leads; one more is told TRYAGAIN."},
 		{Key: "sequence-idem-window-ms", value: milliseconds(&c.SequenceIdemWindow, day, time.Minute, 365*day),
 			Help: "For how many milliseconds SEQNEXT ... IDEM gives the same key the same answer. Each key is kept on disk " +
 				"that long."},

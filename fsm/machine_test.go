@@ -235,7 +235,7 @@ func everyOp(name string) []op.Op {
 	return []op.Op{
 		&op.Set{Key: b}, &op.Delete{Key: b}, &op.Expire{Key: b}, &op.Incr{Key: b}, &op.IncrFloat{Key: b}, &op.AppendTo{Key: b},
 		&op.SetRange{Key: b}, &op.Get{Key: b}, &op.Get{Key: b, AtRev: 1}, &op.History{Key: b, Limit: 9},
-		&op.LockAcquire{Name: b, Owner: b, TTLMilli: 1}, &op.LockRelease{Name: b}, &op.LockExtend{Name: b}, &op.LockBreak{Name: b},
+		&op.LockAcquire{Name: b, Owner: b, TTLMilli: 1}, &op.LockRenew{Name: b, Owner: b, TTLMilli: 1}, &op.LockRelease{Name: b}, &op.LockExtend{Name: b}, &op.LockBreak{Name: b},
 		&op.LockExpire{Name: b}, &op.LockInfo{Name: b},
 		&op.SeqCreate{Name: b}, &op.SeqNext{Name: b, Count: 1}, &op.SeqSet{Name: b}, &op.SeqDelete{Name: b}, &op.SeqGet{Name: b},
 		&op.Sweep{Name: n}, &op.Version{Name: n}, &op.TxnRead{Home: n}, &op.Decide{Home: n}, &op.Settle{Home: n}, &op.Forget{Home: n},

@@ -139,7 +139,7 @@ func runsInMulti(o op.Op) bool {
 	if g, ok := o.(*op.Get); ok {
 		return g.AtRev == 0
 	}
-	return o.Kind() != op.KindHistory && o.Kind() <= op.KindSeqGet
+	return o.Kind() != op.KindHistory && o.Kind() <= op.KindSeqGet || o.Kind() == op.KindLockRenew
 }
 
 // A bounce of a Multi takes the rest of its unit with it.

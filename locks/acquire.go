@@ -16,7 +16,16 @@ import (
 // longer of the two.
 //
 // BadSettings: a ttl that is not positive, or a shared lock with permits. TooLarge: the state would pass StateBytesMax.
-func Acquire(v mvcc.View, o *op.LockAcquire) (op.Result, error) {
+func Acquire(v mvcc.View, o *op.LockAcquire) (op.Result, error) { return acquire(v, o, true) }
+
+// Renew is Acquire for an owner who holds the lock already; to others it answers that they do not get it. It is for a lock
+// that others wait for, who are not to be overtaken.
+func Renew(v mvcc.View, o *op.LockRenew) (op.Result, error) {
+	return acquire(v, &op.LockAcquire{Name: o.Name, Owner: o.Owner, TTLMilli: o.TTLMilli, Shared: o.Shared, Permits: o.Permits}, false)
+}
+
+// acquire makes a new holder only if it may.
+func acquire(v mvcc.View, o *op.LockAcquire, mayEnter bool) (op.Result, error) {
 	if o.TTLMilli <= 0 || o.Shared && o.Permits > 1 {
 		return op.Result{Status: op.BadSettings}, nil
 	}
@@ -28,22 +37,32 @@ func Acquire(v mvcc.View, o *op.LockAcquire) (op.Result, error) {
 	if err != nil {
 		return op.Result{}, err
 	}
-	if !held {
+	if !held && mayEnter {
 		return grant(v, o, &asked, o.TTLMilli)
 	}
-	if size(&s) != size(&asked) {
+	if held && size(&s) != size(&asked) {
 		return op.Result{Status: op.Mismatch}, nil
 	}
-	switch i := holdOf(&s, o.Owner); {
-	case i >= 0 && s.Shared == asked.Shared:
-		h := &s.Holds[i]
-		return lease(v, o.Name, &s, h, max(h.TTLMilli, o.TTLMilli))
-	case i >= 0 && len(s.Holds) == 1:
-		return grant(v, o, &asked, max(s.Holds[i].TTLMilli, o.TTLMilli))
-	case i < 0 && admits(&s, &asked):
+	if i := holdOf(&s, o.Owner); i >= 0 {
+		return again(v, o, &s, &asked, i)
+	}
+	if mayEnter && admits(&s, &asked) {
 		return grant(v, o, &s, o.TTLMilli)
 	}
 	return op.Result{}, nil
+}
+
+// again answers the owner of the hold at i, who asks once more.
+func again(v mvcc.View, o *op.LockAcquire, s, asked *op.LockState, i int) (res op.Result, err error) {
+	h := &s.Holds[i]
+	switch {
+	case s.Shared == asked.Shared:
+		res, err = lease(v, o.Name, s, h, max(h.TTLMilli, o.TTLMilli))
+	case len(s.Holds) == 1:
+		res, err = grant(v, o, asked, max(h.TTLMilli, o.TTLMilli))
+	}
+	res.Found = err == nil && res.Status == op.OK
+	return res, err
 }
 
 // size is the number of permits that a mode stands for; all who ask for a held lock must name the same.

@@ -2,7 +2,8 @@
 // a View. The same functions run in a log entry, in a Multi and on a transaction's working set.
 //
 // A held lock is one record, whose value is the encoded op.LockState; a free lock has none. The record has no expiry: a
-// lease is measured on the leader's monotonic clock, and its end is said in the log (LockExpire). Locks have history.
+// lease is measured on the leader's monotonic clock, and its end is said in the log (LockExpire). Locks have history, save
+// for states of very many holders.
 //
 // A lock is held in one of three modes, which the first grant sets and which stays until it is free:
 //
@@ -36,6 +37,9 @@ import (
 // StateBytesMax bounds the encoded state of a lock, and so the number of its holders: about 5,000 with owners of 30 bytes.
 const StateBytesMax = 256 << 10
 
+// keptBytesMax is the largest state that is kept in the history: about 80 holders with owners of 30 bytes.
+const keptBytesMax = 4 << 10
+
 // ErrDamaged says that the stored state of a lock can't be, or lies in the operation's future. It is a fault of the store,
 // never an answer.
 var ErrDamaged = errors.New("locks: the stored state is damaged")
@@ -45,6 +49,8 @@ func Run(v mvcc.View, o op.Op) (res op.Result, handled bool, err error) {
 	switch o := o.(type) {
 	case *op.LockAcquire:
 		res, err = Acquire(v, o)
+	case *op.LockRenew:
+		res, err = Renew(v, o)
 	case *op.LockRelease:
 		res, err = Release(v, o)
 	case *op.LockExtend:
@@ -126,8 +132,10 @@ func save(v mvcc.View, name []byte, s *op.LockState) error {
 	return put(v, name, op.AppendLock(nil, s))
 }
 
+// put writes a state. One of many holders is not kept in the history once it is replaced: each of them would leave a copy of
+// all, which for thousands of readers is more than the store should have to hold.
 func put(v mvcc.View, name, state []byte) error {
-	_, err := v.Put(op.Lock(name), mvcc.Record{Type: mvcc.TypeString, Value: state})
+	_, err := v.Put(op.Lock(name), mvcc.Record{Type: mvcc.TypeString, Value: state, NoRev: len(state) > keptBytesMax})
 	return err
 }
 

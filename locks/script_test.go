@@ -18,6 +18,7 @@ func TestScripts(t *testing.T) {
 // runCommand runs one command of a script:
 //
 //	lock NAME OWNER TTL-MS [shared] [permits N]
+//	renew NAME OWNER TTL-MS [shared] [permits N]
 //	unlock NAME OWNER
 //	extend NAME OWNER TTL-MS
 //	break NAME OWNER|all
@@ -37,12 +38,15 @@ func runCommand(v *viewtest.View, words []string) (string, error) {
 func parse(a *viewtest.Args) op.Op {
 	defer a.End()
 	switch name := a.Word(); name {
-	case "lock":
-		o := &op.LockAcquire{Name: a.Bytes(), Owner: a.Bytes(), TTLMilli: a.Int(), Shared: a.Is("shared")}
+	case "lock", "renew":
+		o := op.LockAcquire{Name: a.Bytes(), Owner: a.Bytes(), TTLMilli: a.Int(), Shared: a.Is("shared")}
 		if a.Is("permits") {
 			o.Permits = uint32(a.Int())
 		}
-		return o
+		if name == "renew" {
+			return &op.LockRenew{Name: o.Name, Owner: o.Owner, TTLMilli: o.TTLMilli, Shared: o.Shared, Permits: o.Permits}
+		}
+		return &o
 	case "unlock":
 		return &op.LockRelease{Name: a.Bytes(), Owner: a.Bytes()}
 	case "extend":
@@ -78,7 +82,7 @@ func show(command string, r op.Result) string {
 		return "free"
 	case !r.Done:
 		return "no"
-	case command == "lock" || command == "extend":
+	case command == "lock" || command == "renew" || command == "extend":
 		return "token " + viewtest.Time(op.Timestamp(r.Int))
 	case command == "break":
 		return fmt.Sprint("out ", r.Int)

@@ -90,6 +90,16 @@ func (o *LockAcquire) wire(w *wire) {
 	w.uint32(&o.Permits)
 }
 
+func (*LockRenew) Kind() Kind     { return KindLockRenew }
+func (o *LockRenew) Target() Name { return Lock(o.Name) }
+func (o *LockRenew) wire(w *wire) {
+	w.bytes(&o.Name)
+	w.bytes(&o.Owner)
+	w.int(&o.TTLMilli)
+	w.bool(&o.Shared)
+	w.uint32(&o.Permits)
+}
+
 func (*LockRelease) Kind() Kind     { return KindUnlock }
 func (o *LockRelease) Target() Name { return Lock(o.Name) }
 func (o *LockRelease) wire(w *wire) {
@@ -368,6 +378,7 @@ var makers = [256]func() Op{
 	KindMetaPut:     func() Op { return new(MetaPut) },
 	KindMetaGet:     func() Op { return new(MetaGet) },
 	KindMetaList:    func() Op { return new(MetaList) },
+	KindLockRenew:   func() Op { return new(LockRenew) },
 	KindSafePoint:   func() Op { return new(SafePoint) },
 	KindCollect:     func() Op { return new(Collect) },
 

@@ -51,6 +51,7 @@ const (
 	KindMetaPut     Kind = 37
 	KindMetaGet     Kind = 38
 	KindMetaList    Kind = 39
+	KindLockRenew   Kind = 45
 
 	KindSafePoint     Kind = 50
 	KindCollect       Kind = 51
@@ -196,7 +197,7 @@ type History struct {
 }
 
 // LockAcquire asks for a lock. Result: Done and Int (the fencing token), or not Done when somebody else holds it; Mismatch
-// when others named another number of permits.
+// when others named another number of permits. Found tells that the owner was a holder before.
 type LockAcquire struct {
 	write
 	Name     []byte
@@ -204,6 +205,17 @@ type LockAcquire struct {
 	TTLMilli int64
 	Shared   bool
 	Permits  uint32 // 0 and 1: one holder
+}
+
+// LockRenew asks for a lock that others wait for: it is a LockAcquire for an owner who holds it, and never makes a new holder.
+// Result: as of LockAcquire.
+type LockRenew struct {
+	write
+	Name     []byte
+	Owner    []byte
+	TTLMilli int64
+	Shared   bool
+	Permits  uint32
 }
 
 // LockRelease gives a lock back. Result: Done.
@@ -238,7 +250,7 @@ type LockExpire struct {
 	Granted Timestamp
 }
 
-// LockInfo reads a lock. Result: Found, Lock.
+// LockInfo reads a lock. Result: Found, Lock, and as Int how many wait for it.
 type LockInfo struct {
 	read
 	Name []byte

@@ -21,6 +21,8 @@ func Size(o Op) int {
 		return headBytes + len(o.Key) + len(o.Value)
 	case *LockAcquire:
 		return headBytes + len(o.Name) + len(o.Owner)
+	case *LockRenew:
+		return headBytes + len(o.Name) + len(o.Owner)
 	case *LockRelease:
 		return headBytes + len(o.Name) + len(o.Owner)
 	case *LockExtend:

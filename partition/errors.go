@@ -12,6 +12,8 @@ var (
 	ErrStopped = errors.New("partition: the replica is stopping")
 	// ErrNoClock: no timestamp could be had. Nothing was changed.
 	ErrNoClock = errors.New("partition: no timestamp from the cluster's clock")
+	// ErrWaiters: too many wait for the lock, or on this node. Nothing was changed.
+	ErrWaiters = errors.New("partition: too many wait")
 	// ErrUncertain: the unit was sent to the log but its end was not seen.
 	ErrUncertain = errors.New("partition: the end of the write was not seen")
 )

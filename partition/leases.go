@@ -2,6 +2,7 @@ package partition
 
 import (
 	"container/heap"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,10 +19,16 @@ type leases struct {
 	r       *Replica
 	mu      sync.Mutex
 	leading bool
-	byLock  map[string][]*lease
+	byLock  map[string]holding
 	due     dueHeap
 	wake    chan struct{}
 	stopped chan struct{}
+}
+
+// holding is a held lock: its mode, and a lease for each hold, in their order.
+type holding struct {
+	tenure
+	leases []*lease
 }
 
 // lease is one hold of a lock.
@@ -40,7 +47,7 @@ const expireRetry = time.Second
 const expireUnit = 128
 
 func newLeases(r *Replica) *leases {
-	return &leases{r: r, byLock: map[string][]*lease{}, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
+	return &leases{r: r, byLock: map[string]holding{}, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 }
 
 // observe is told of changes by the state machine.
@@ -58,48 +65,57 @@ func (l *leases) change(c *mvcc.Change) {
 	if !l.leading {
 		return
 	}
-	var holds []op.Hold
+	var state op.LockState
 	if !c.Record.Deleted {
-		if state, err := locks.Decode(c.Record); err == nil {
-			holds = state.Holds
+		if s, err := locks.Decode(c.Record); err == nil {
+			state = s
 		}
 	}
-	l.replace(string(c.Name.Key), holds)
+	l.replace(string(c.Name.Key), &state)
 }
 
-// replace makes holds the leases of a lock. A hold that was known with the same grant keeps its end. l.mu is held.
-func (l *leases) replace(name string, holds []op.Hold) {
-	old := l.byLock[name]
-	var now []*lease
-	for _, h := range holds {
-		if e := find(old, string(h.Owner), h.Granted); e != nil {
+// replace makes the holds of a state the leases of a lock. A hold that was known with the same grant keeps its end. l.mu is held.
+func (l *leases) replace(name string, state *op.LockState) {
+	old := l.byLock[name].leases
+	now := make([]*lease, 0, len(state.Holds))
+	for i := range state.Holds {
+		h := &state.Holds[i]
+		n := find(old, h)
+		l.forget(old[:max(n, 0)])
+		if old = old[max(n, 0):]; n < 0 || old[0].granted != h.Granted {
+			e := &lease{name: name, owner: string(h.Owner), granted: h.Granted, ends: l.r.cfg.Clock.Mono() + time.Duration(h.TTLMilli)*time.Millisecond}
 			now = append(now, e)
+			heap.Push(&l.due, e)
 			continue
 		}
-		e := &lease{name: name, owner: string(h.Owner), granted: h.Granted, ends: l.r.cfg.Clock.Mono() + time.Duration(h.TTLMilli)*time.Millisecond}
-		now = append(now, e)
-		heap.Push(&l.due, e)
+		now, old = append(now, old[0]), old[1:]
 	}
-	for _, e := range old {
-		if find(now, e.owner, e.granted) == nil {
-			heap.Remove(&l.due, e.place)
-		}
-	}
+	l.forget(old)
 	if len(now) == 0 {
 		delete(l.byLock, name)
 	} else {
-		l.byLock[name] = now
+		l.byLock[name] = holding{tenureOf(state), now}
 	}
 	l.nudge()
 }
 
-func find(es []*lease, owner string, granted op.Timestamp) *lease {
+// find is the place of a hold's owner among leases, or -1. Both lists have the holders in the order in which they came, so of many
+// it is looked for from where the one before it was found.
+func find(es []*lease, h *op.Hold) int {
+	return slices.IndexFunc(es, func(e *lease) bool { return e.owner == string(h.Owner) })
+}
+
+func (l *leases) forget(es []*lease) {
 	for _, e := range es {
-		if e.owner == owner && e.granted == granted {
-			return e
-		}
+		heap.Remove(&l.due, e.place)
 	}
-	return nil
+}
+
+// tenure is how a lock is held.
+func (l *leases) tenure(name []byte) tenure {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.byLock[string(name)].tenure
 }
 
 func (l *leases) nudge() {
@@ -125,7 +141,7 @@ func (l *leases) lead(store *storage.Store) error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if _, known := l.byLock[string(n.Key)]; !known && l.leading {
-			l.replace(string(n.Key), state.Holds)
+			l.replace(string(n.Key), &state)
 		}
 		return nil
 	})
@@ -136,7 +152,7 @@ func (l *leases) follow() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.leading = false
-	l.byLock = map[string][]*lease{}
+	l.byLock = map[string]holding{}
 	l.due = nil
 }
 
@@ -209,18 +225,17 @@ func (l *leases) say(unit fsm.Unit) {
 func (l *leases) drop(name, owner string, granted op.Timestamp) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var left []*lease
-	for _, e := range l.byLock[name] {
-		if e.owner == owner && e.granted == granted {
-			heap.Remove(&l.due, e.place)
-			continue
-		}
-		left = append(left, e)
+	h := l.byLock[name]
+	i := slices.IndexFunc(h.leases, func(e *lease) bool { return e.owner == owner && e.granted == granted })
+	if i < 0 {
+		return
 	}
-	if len(left) == 0 {
+	heap.Remove(&l.due, h.leases[i].place)
+	h.leases = slices.Delete(h.leases, i, i+1)
+	if len(h.leases) == 0 {
 		delete(l.byLock, name)
 	} else {
-		l.byLock[name] = left
+		l.byLock[name] = h
 	}
 }
 
@@ -228,22 +243,25 @@ func (l *leases) drop(name, owner string, granted op.Timestamp) {
 func (l *leases) remaining(name []byte, state *op.LockState) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	left := l.byLock[string(name)].leases
 	for i := range state.Holds {
 		h := &state.Holds[i]
-		if e := find(l.byLock[string(name)], string(h.Owner), h.Granted); e != nil {
-			h.TTLMilli = max(0, (e.ends - l.r.cfg.Clock.Mono()).Milliseconds())
+		n := find(left, h)
+		if n < 0 {
+			continue
+		}
+		if left = left[n:]; left[0].granted == h.Granted {
+			h.TTLMilli = max(0, (left[0].ends - l.r.cfg.Clock.Mono()).Milliseconds())
 		}
 	}
 }
 
-// complete does so for the locks that operations of the log have read: the log knows the whole lengths only.
+// complete completes what operations of the log have read of locks: the log knows only the whole lengths of leases.
 func (l *leases) complete(ops []op.Op, results []op.Result) {
 	for i, o := range ops {
 		switch o := o.(type) {
 		case *op.LockInfo:
-			if results[i].Lock != nil {
-				l.remaining(o.Name, results[i].Lock)
-			}
+			l.r.tellLock(o, &results[i])
 		case *op.Multi:
 			if len(results[i].Sub) == len(o.Ops) {
 				l.complete(o.Ops, results[i].Sub)

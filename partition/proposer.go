@@ -23,20 +23,33 @@ type counters struct{ entries, ops, reads atomic.Uint64 }
 
 // Submit puts a unit into the queue; its end is told by Pending. An error says that it was refused: nothing was changed. The
 // operations belong to the replica from now on.
+//
+// A LockAcquire for a lock that others wait for does not overtake them: it serves only an owner who holds the lock.
 func (r *Replica) Submit(u fsm.Unit) (*Pending, error) {
 	if r.term.Load() == 0 {
 		return nil, ErrNotLeader
 	}
+	u, _ = r.waiters.yield(u)
 	return r.submit(&Pending{ops: u, units: 1, encoded: fsm.AppendUnit(nil, u)})
 }
 
 // SubmitNumbered is Submit for units that another node sent under a number. ops are those of all the units; the units and their
 // binary form belong to the replica from now on.
 func (r *Replica) SubmitNumbered(units []fsm.Unit, encoded []byte, number fsm.Number) (*Pending, error) {
-	p := &Pending{units: len(units), encoded: encoded, number: &number}
-	for _, u := range units {
-		p.ops = append(p.ops, u...)
+	p := &Pending{units: len(units), number: &number}
+	changed := false
+	for i, u := range units {
+		yielded, other := r.waiters.yield(u)
+		units[i], changed = yielded, changed || other
+		p.ops = append(p.ops, yielded...)
 	}
+	if changed {
+		encoded = nil
+		for _, u := range units {
+			encoded = fsm.AppendUnit(encoded, u)
+		}
+	}
+	p.encoded = encoded
 	return r.submit(p)
 }
 

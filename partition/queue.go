@@ -15,6 +15,8 @@ type Limits struct {
 	QueueBytes int
 	EntryOps   int // a unit may not have more
 	EntryBytes int // of several units; a single one may be larger
+
+	LockWaiters int // owners that wait for one lock; 0: as many as there may be
 }
 
 // Pending is a unit, or several under one number, on the way through the log.
@@ -27,6 +29,7 @@ type Pending struct {
 	results []op.Result
 	err     error
 	done    chan struct{}
+	ended   func([]op.Result, error) // told too, by whoever ends it; nil: nobody
 }
 
 // Done is closed when the unit has ended.
@@ -38,6 +41,9 @@ func (p *Pending) Result() ([]op.Result, error) { return p.results, p.err }
 func (p *Pending) finish(results []op.Result, err error) {
 	p.results, p.err = results, err
 	close(p.done)
+	if p.ended != nil {
+		p.ended(results, err)
+	}
 }
 
 // queue holds the units that wait for a log entry.

@@ -46,7 +46,7 @@ func (r *Replica) read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 	if at == mvcc.Latest {
 		if results, ok := r.machine.ReadCached(ops); ok {
 			for i, o := range ops {
-				r.tellRemaining(o, &results[i])
+				r.tellLock(o, &results[i])
 			}
 			return results, nil
 		}
@@ -64,7 +64,7 @@ func (r *Replica) read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 		if err != nil {
 			return nil, err
 		}
-		r.tellRemaining(o, &res)
+		r.tellLock(o, &res)
 		results[i] = res
 	}
 	if at == mvcc.Latest {
@@ -73,9 +73,11 @@ func (r *Replica) read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 	return results, nil
 }
 
-// tellRemaining puts what is left of a lock's leases into the answer of a LockInfo.
-func (r *Replica) tellRemaining(o op.Op, res *op.Result) {
+// tellLock completes the answer of a LockInfo with what only the leader knows: what is left of the leases, and how many wait.
+func (r *Replica) tellLock(o op.Op, res *op.Result) {
 	if res.Lock != nil {
-		r.leases.remaining(o.(*op.LockInfo).Name, res.Lock)
+		name := o.(*op.LockInfo).Name
+		r.leases.remaining(name, res.Lock)
+		res.Int = int64(r.waiters.waiting(name))
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"kahuna/fsm"
 	"kahuna/internal/clock"
+	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/raftgroup"
 	"kahuna/storage"
@@ -32,6 +33,7 @@ type Config struct {
 	Bootstrap []raftgroup.Peer
 	Dir       string // for the group's marker and snapshots under way
 	Limits    Limits
+	Waiters   *Quota // of the node, for who waits for locks; nil: as many as there may be
 	Logger    zerolog.Logger
 	// OnLeader and OnFollower tell that the replica leads, and may be asked, and that it no longer does. May be nil.
 	OnLeader   func(term uint64)
@@ -52,6 +54,7 @@ type Replica struct {
 	floor   floor
 	leases  *leases
 	advice  advice
+	waiters *waiters
 	leading func()        // ends what lead has started and waits for it; nil: nothing. For the group's goroutine only
 	term    atomic.Uint64 // that this replica leads in; 0: it does not, or is not ready
 	entries chan entry    // in flight, oldest first
@@ -76,7 +79,11 @@ func Open(cfg Config) (*Replica, error) {
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.leases = newLeases(r)
 	r.advice.clock = cfg.Clock
-	machine.Observe(r.leases.observe)
+	r.waiters = newWaiters(r)
+	machine.Observe(func(changes []mvcc.Change) {
+		r.leases.observe(changes)
+		r.waiters.observe(changes)
+	})
 	if cfg.OnDocuments != nil {
 		machine.ObserveDocuments(cfg.OnDocuments)
 	}
@@ -89,6 +96,7 @@ func Open(cfg Config) (*Replica, error) {
 	r.start(r.propose)
 	r.start(r.complete)
 	r.start(r.leases.run)
+	r.start(r.waiters.run)
 	return r, nil
 }
 
@@ -107,8 +115,10 @@ func (r *Replica) Close() error {
 		p.finish(nil, ErrStopped)
 	}
 	r.cancel()
+	r.waiters.follow(ErrStopped)
 	err := r.group.Close()
 	r.leases.stop()
+	r.waiters.stop()
 	r.running.Wait()
 	return err
 }
@@ -166,6 +176,7 @@ func (r *Replica) serve(term uint64) {
 		r.cfg.OnLeader(term)
 	}
 	r.advice.reset(true)
+	r.waiters.lead()
 	r.term.Store(term)
 }
 
@@ -178,6 +189,7 @@ func (r *Replica) follow() {
 	r.term.Store(0)
 	r.advice.reset(false)
 	r.leases.follow()
+	r.waiters.follow(ErrNotLeader)
 	if r.cfg.OnFollower != nil {
 		r.cfg.OnFollower()
 	}
