@@ -79,13 +79,14 @@ var statusText = map[op.Status]string{
 }
 
 // statusCause says which statuses are not about the one operation but end the transaction around it. They never get here
-// where the Backend runs again what conflicts, and sends again what bounced; should one, nothing was changed.
+// where the Backend runs again what conflicts, and sends again what bounced; should one, nothing was changed, save for Unknown.
 var statusCause = map[op.Status]error{
 	op.Moved:    fmt.Errorf("%w: the range is moving", cluster.ErrTryAgain),
 	op.Blocked:  fmt.Errorf("%w: a transaction is in the way", cluster.ErrTryAgain),
 	op.Again:    fmt.Errorf("%w: the leader is changing", cluster.ErrTryAgain),
 	op.Conflict: coord.ErrConflict,
 	op.Aborted:  coord.ErrConflict,
+	op.Unknown:  fmt.Errorf("%w: the write was sent before, and its end is not known any more", cluster.ErrUncertain),
 }
 
 // errorPrefix says how an error of the layers below meets the wire.
