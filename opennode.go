@@ -26,6 +26,7 @@ import (
 	"kahuna/internal/clock"
 	"kahuna/op"
 	"kahuna/peer"
+	"kahuna/script"
 	"kahuna/server"
 	"kahuna/txn/coord"
 	"kahuna/version"
@@ -64,6 +65,7 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 		Settings: settings(cfg),
 		After:    time.After,
 		Hub:      k.messages.hub,
+		Scripts:  scriptOptions(cfg, n, log),
 	})
 	k.server = server.New(serverConfig(cfg, log), sessions{handler, sessionLimits(cfg)})
 	return k, nil
@@ -87,6 +89,16 @@ func commandLimits(cfg *config.Config) commands.Limits {
 	return commands.Limits{NameBytes: cfg.NameBytesMax, ValueBytes: int(cfg.ValueBytesMax), LockTTLMilli: cfg.LockTTLMax.Milliseconds(),
 		LockWaitMilli: cfg.LockWaitMax.Milliseconds(), IdemMilli: cfg.SequenceIdemWindow.Milliseconds(), HoldTTLMilli: cfg.HistoryHoldTTLMax.Milliseconds(), QueuedCommands: cfg.MultiCommandsMax, QueuedBytes: int(cfg.MultiBytesMax),
 		Watches: cfg.WatchesMax, Subscriptions: cfg.SubscriptionsMax, ReplyBytes: int(cfg.ReplyBytesMax)}
+}
+
+func scriptOptions(cfg *config.Config, n *cluster.Node, log zerolog.Logger) commands.ScriptOptions {
+	levels := [...]zerolog.Level{zerolog.DebugLevel, zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel}
+	return commands.ScriptOptions{
+		Limits: script.Limits{ScriptBytes: cfg.ScriptBytesMax, Steps: cfg.ScriptStepsMax, Time: cfg.ScriptTimeMax,
+			MemoryBytes: cfg.ScriptMemoryBytesMax, TotalBytes: cfg.ScriptsMemoryBytesMax, ReplyBytes: int(cfg.ReplyBytesMax)},
+		Store: n.Scripts(), CacheBytes: int(cfg.ScriptsCacheBytesMax),
+		Log: func(level int, line string) { log.WithLevel(levels[level]).Str("from", "script").Msg(line) },
+	}
 }
 
 func serverConfig(cfg *config.Config, log zerolog.Logger) server.Config {

@@ -8,7 +8,7 @@ import (
 
 // redisFlags are the flags that COMMAND shows, in Redis's order. Others in a row (dangerous, for its ACL category) are ours.
 var redisFlags = []string{"write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading", "stale",
-	"skip_slowlog", "fast", "no_auth", "no_multi", "allow_busy"}
+	"skip_slowlog", "fast", "no_auth", "no_multi", "allow_busy", "movablekeys"}
 
 func (c *Command) flags() (shown []string) {
 	for _, f := range redisFlags {
@@ -63,6 +63,12 @@ func (c *Command) describe(w *resp.Writer) {
 
 // describeKeys writes the key specifications. When Access has several, separated by semicolons, each is about one name.
 func (c *Command) describeKeys(w *resp.Writer) {
+	if c.NumKeysAt > 0 {
+		w.Set(1)
+		c.describeSpec(w, strings.Fields(c.Access), c.NumKeysAt)
+		writeSpec(w, "keynum", []specField{{"keynumidx", 0}, {"firstkey", 1}, {"keystep", 1}})
+		return
+	}
 	if c.FirstKey == 0 {
 		w.Set(0)
 		return
@@ -77,14 +83,19 @@ func (c *Command) describeKeys(w *resp.Writer) {
 		if len(specs) > 1 {
 			last = 0
 		}
-		w.Map(3)
-		w.BulkString("flags")
-		writeWords(w, strings.Fields(access))
-		w.BulkString("begin_search")
-		writeSpec(w, "index", []specField{{"index", c.FirstKey + i}})
-		w.BulkString("find_keys")
+		c.describeSpec(w, strings.Fields(access), c.FirstKey+i)
 		writeSpec(w, "range", []specField{{"lastkey", last}, {"keystep", c.Step}, {"limit", 0}})
 	}
+}
+
+// describeSpec writes what is done with names and where they begin; how to find them is to follow.
+func (c *Command) describeSpec(w *resp.Writer, access []string, first int) {
+	w.Map(3)
+	w.BulkString("flags")
+	writeWords(w, access)
+	w.BulkString("begin_search")
+	writeSpec(w, "index", []specField{{"index", first}})
+	w.BulkString("find_keys")
 }
 
 // accessOf says what is done with the name number i.

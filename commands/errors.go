@@ -8,6 +8,7 @@ import (
 
 	"kahuna/cluster"
 	"kahuna/op"
+	"kahuna/script"
 	"kahuna/txn/coord"
 )
 
@@ -107,6 +108,7 @@ var errorPrefix = []struct {
 	{cluster.ErrCollected, "ERR "},
 	{cluster.ErrHolds, "ERR "},
 	{cluster.ErrFault, "ERR "},
+	{script.ErrLimit, "ERR script stopped, nothing was changed: "},
 }
 
 // userError is an error of one command, and its whole reply. Inside a transaction it is that command's element; every other

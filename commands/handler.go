@@ -21,6 +21,7 @@ type Options struct {
 	Settings func() []Setting                     // of CONFIG GET; may be nil
 	After    func(time.Duration) <-chan time.Time // for DEBUG SLEEP; may be nil, then it answers at once
 	Hub      *pubsub.Hub                          // of this node; nil: the handler makes one that knows no other nodes
+	Scripts  ScriptOptions
 }
 
 // Handler makes sessions and holds what they share: the command table, the cursors of SCAN, and the list of clients. It is
@@ -38,6 +39,7 @@ type Handler struct {
 	hub      *pubsub.Hub
 	slow     slowlog
 	monitors monitors
+	scripts  scripts
 
 	mu       sync.Mutex // guards what follows; held for moments only
 	sessions map[int64]*Session
@@ -50,6 +52,7 @@ func NewHandler(o Options) *Handler {
 		backend: o.Backend, history: o.History, limits: o.Limits.withDefaults(), now: o.Now, rand: o.Rand, settings: o.Settings,
 		after: o.After, table: newTable(), sessions: map[int64]*Session{},
 	}
+	h.scripts.init(o)
 	if h.settings == nil {
 		h.settings = func() []Setting { return nil }
 	}

@@ -116,12 +116,15 @@ func parseGetKeys(withFlags bool) func(p *parser) request {
 		case row == nil:
 			p.fail(errKeysCommand)
 			return request{}
-		case row.FirstKey == 0:
+		case row.FirstKey == 0 && row.NumKeysAt == 0:
 			p.fail(errKeysNone)
 		case !row.takes(len(line)):
 			p.fail(errKeysArity)
 		}
-		at := row.keyPositions(len(line))
+		if p.err != "" {
+			return request{}
+		}
+		at := row.names(line)
 		return request{local: func(c *call) {
 			c.w.Array(len(at))
 			for nth, i := range at {

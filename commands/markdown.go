@@ -14,6 +14,7 @@ var groups = []struct{ name, title string }{
 	{"keys", "Keys"},
 	{"sequences", "Sequences and time"},
 	{"transactions", "Transactions"},
+	{"scripting", "Scripts"},
 	{"strings", "Redis strings, on the same keys"},
 	{"generic", "Redis keys"},
 	{"pubsub", "Messages"},

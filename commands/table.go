@@ -17,6 +17,7 @@ type Command struct {
 	FirstKey   int
 	LastKey    int
 	Step       int
+	NumKeysAt  int      // the argument that says how many names follow it, instead of the three above; 0: none does
 	KeySpace   op.Space // the name space of its names; keys when 0
 	Access     string   // what is done with its names, as in COMMAND's key specifications
 	Categories string   // ACL categories that do not follow from Flags
@@ -50,7 +51,8 @@ func newTable() *table {
 	t := &table{byName: map[string]*Command{}}
 	for _, rows := range [][]Command{
 		lockRows(), keyRows(), scanRows(), sequenceRows(), stringRows(), counterRows(), genericRows(), keyspaceRows(),
-		expiryRows(), transactionRows(), beginRows(), snapshotRows(), connectionRows(), serverRows(), pubsubRows(),
+		expiryRows(), transactionRows(), beginRows(), snapshotRows(), connectionRows(), serverRows(), scriptingRows(),
+		pubsubRows(),
 		objectRows(), databaseRows(),
 	} {
 		for i := range rows {
@@ -119,6 +121,19 @@ func (c *Command) takes(n int) bool {
 }
 
 func (c *Command) has(flag string) bool { return slices.Contains(strings.Fields(c.Flags), flag) }
+
+// names are the indexes of the names among the arguments of a command line, whose number fits. There are none when it does not
+// say well how many there are: it will be refused.
+func (c *Command) names(args [][]byte) (at []int) {
+	if c.NumKeysAt == 0 {
+		return c.keyPositions(len(args))
+	}
+	n, _ := keyCount(args[c.NumKeysAt], len(args)-c.NumKeysAt-1)
+	for i := range n {
+		at = append(at, c.NumKeysAt+1+i)
+	}
+	return at
+}
 
 // keyPositions are the indexes of the names among the arguments.
 func (c *Command) keyPositions(argc int) []int {

@@ -160,7 +160,7 @@ func TestSyntaxRows(t *testing.T) {
 		if len(c.Sub) == 0 && c.Arity != want && !loose[c.fullName()] && !(c.Arity < 0 && -c.Arity == least) {
 			t.Errorf("%s: arity %d, but its syntax says %d", c.fullName(), c.Arity, want)
 		}
-		if (c.FirstKey > 0) != (c.Access != "") {
+		if (c.FirstKey > 0 || c.NumKeysAt > 0) != (c.Access != "") {
 			t.Errorf("%s: key positions and access do not agree", c.fullName())
 		}
 	}

@@ -57,6 +57,13 @@ type Config struct {
 	WaitersMax         int // of all locks that the node leads
 	SequenceIdemWindow time.Duration
 
+	ScriptBytesMax        int
+	ScriptStepsMax        int64
+	ScriptTimeMax         time.Duration
+	ScriptMemoryBytesMax  int64
+	ScriptsMemoryBytesMax int64
+	ScriptsCacheBytesMax  int64
+
 	AdvertiseHost     string // empty: that of the listeners
 	Zone              string
 	Replication       int // how many replicas each partition of a new cluster has

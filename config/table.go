@@ -20,6 +20,7 @@ func table(c *Config) []section {
 		{"Clients", clients(c)},
 		{"Transactions", transactions(c)},
 		{"Names, values, locks and sequences", data(c)},
+		{"Scripts", scripts(c)},
 		{"Partitions and the clock", partitions(c)},
 		{"The cluster", clusterSettings(c)},
 		{"History", history(c)},
@@ -156,6 +157,26 @@ func data(c *Config) []Setting {
 		{Key: "sequence-idem-window-ms", value: milliseconds(&c.SequenceIdemWindow, day, time.Minute, 365*day),
 			Help: "For how many milliseconds SEQNEXT ... IDEM gives the same key the same answer. Each key is kept on disk " +
 				"that long."},
+	}
+}
+
+func scripts(c *Config) []Setting {
+	return []Setting{
+		{Key: "script-bytes-max", value: integer(&c.ScriptBytesMax, 512*kib, 1*kib, 1000*kib),
+			Help: "Size in bytes of the text of a Lua script (EVAL, SCRIPT LOAD)."},
+		{Key: "script-steps-max", value: integer[int64](&c.ScriptStepsMax, 50_000_000, 1000, 10_000_000_000),
+			Help: "How many steps a script may take: instructions of Lua, and 100 for each command. One that takes more is " +
+				"stopped, and nothing of it has happened."},
+		{Key: "script-time-ms-max", value: milliseconds(&c.ScriptTimeMax, time.Second, time.Millisecond, time.Minute),
+			Help: "For how many milliseconds a script may run, as script-steps-max. Longer ones hold a processor, and lose " +
+				"more often to others that change the same keys."},
+		{Key: "script-memory-bytes-max", value: integer[int64](&c.ScriptMemoryBytesMax, 64*mib, 1*mib, 4*gib),
+			Help: "How many bytes a script may allocate from its beginning to its end, as script-steps-max."},
+		{Key: "scripts-memory-bytes-max", value: integer[int64](&c.ScriptsMemoryBytesMax, 512*mib, 1*mib, 64*gib),
+			Help: "How many bytes all scripts that run at a time may have allocated. One that needs more is stopped."},
+		{Key: "scripts-cache-bytes-max", value: integer[int64](&c.ScriptsCacheBytesMax, 16*mib, 1*mib, 4*gib),
+			Help: "Memory in bytes for compiled scripts. Those not used for longest are dropped; EVALSHA still finds them in " +
+				"the cluster."},
 	}
 }
 

@@ -173,7 +173,7 @@ func readReply(r *bufio.Reader, b *bytes.Buffer, depth int) error {
 	}
 	kind, rest := text[0], text[1:]
 	switch kind {
-	case '+', '-':
+	case '+', '-', '(':
 		return nil
 	case '_':
 		return emptyRest(rest)
