@@ -91,9 +91,13 @@ func commandLimits(cfg *config.Config) commands.Limits {
 		Watches: cfg.WatchesMax, Subscriptions: cfg.SubscriptionsMax, ReplyBytes: int(cfg.ReplyBytesMax)}
 }
 
+// redisVersion is the version of Redis whose commands the server has, for clients and scripts that look at it.
+const redisVersion = "7.4.0"
+
 func scriptOptions(cfg *config.Config, n *cluster.Node, log zerolog.Logger) commands.ScriptOptions {
 	levels := [...]zerolog.Level{zerolog.DebugLevel, zerolog.DebugLevel, zerolog.InfoLevel, zerolog.WarnLevel}
 	return commands.ScriptOptions{
+		Version: redisVersion,
 		Limits: script.Limits{ScriptBytes: cfg.ScriptBytesMax, Steps: cfg.ScriptStepsMax, Time: cfg.ScriptTimeMax,
 			MemoryBytes: cfg.ScriptMemoryBytesMax, TotalBytes: cfg.ScriptsMemoryBytesMax, ReplyBytes: int(cfg.ReplyBytesMax)},
 		Store: n.Scripts(), CacheBytes: int(cfg.ScriptsCacheBytesMax),
@@ -155,7 +159,7 @@ func info(cfg *config.Config, ports *ports, k *kahunaNode, started time.Time) fu
 	}
 	return func() commands.NodeInfo {
 		s, served := k.node.Stats(), k.server.Stats()
-		return commands.NodeInfo{Program: "kahuna", Version: version.Get().Version, RedisVersion: "7.4.0", NodeID: s.NodeID, NodeName: name,
+		return commands.NodeInfo{Program: "kahuna", Version: version.Get().Version, RedisVersion: redisVersion, NodeID: s.NodeID, NodeName: name,
 			ClusterID: s.ClusterID, Started: started, Port: port(ports.client), ClusterPort: port(ports.cluster), PeerPort: port(ports.peer),
 			AdminPort: port(ports.admin), ClientsMax: cfg.ClientsMax, Nodes: s.Nodes, Partitions: s.Partitions, Leaders: s.Leaders, Replicas: s.Replication,
 			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes, MemoryBytes: memoryBytes(), Keys: s.Keys,

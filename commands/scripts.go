@@ -24,6 +24,7 @@ type ScriptStore interface {
 // ScriptOptions are what scripts need. The zero value has the default limits, and no other nodes.
 type ScriptOptions struct {
 	Limits     script.Limits
+	Version    string                       // of Redis, for redis.REDIS_VERSION: three numbers with dots
 	Store      ScriptStore                  // nil: scripts are known to this node only
 	CacheBytes int                          // of compiled scripts on this node, 0: 16 MiB
 	Log        func(level int, line string) // takes lines of redis.log, from level 0 (debug) to 3 (warning); may be nil
@@ -33,7 +34,7 @@ type ScriptOptions struct {
 const scriptsMax = 10_000
 
 func (c *scripts) init(o Options) {
-	c.engine = script.New(script.Options{Limits: o.Scripts.Limits, Now: o.Now, Version: o.Backend.Info().RedisVersion})
+	c.engine = script.New(script.Options{Limits: o.Scripts.Limits, Now: o.Now, Version: o.Scripts.Version})
 	c.store, c.log, c.now = o.Scripts.Store, o.Scripts.Log, o.Now
 	c.bySHA, c.tokens, c.refilled = map[string]*list.Element{}, savesPerSecond, o.Now()
 	if c.bytesMax = o.Scripts.CacheBytes; c.bytesMax == 0 {
