@@ -18,6 +18,7 @@ import (
 type collector struct {
 	versions atomic.Uint64 // collected by this node's proposals
 	debt     float64       // versions that the rate has not allowed yet
+	freed    int64         // bytes, when space was last reclaimed
 }
 
 // lookCost is what it costs to look at a version, in versions collected.
@@ -41,6 +42,7 @@ func (n *Node) collect() {
 				n.collectFrom(r, past.Safe)
 			}
 		}
+		n.reclaim()
 	}
 }
 
@@ -115,4 +117,23 @@ func (n *Node) pace(versions float64) bool {
 	}
 	n.collector.debt = 0
 	return clock.Pause(n.ctx, wait)
+}
+
+// reclaimBytesMin is the least that is reclaimed at a time. It costs writing most of the store anew.
+const reclaimBytesMin = 64 << 20
+
+// reclaim gives space back to the disk when what was collected on this node, led here or not, is a good part of the store.
+func (n *Node) reclaim() {
+	var freed int64
+	for _, r := range n.Replicas() {
+		freed += r.Machine().Freed()
+	}
+	n.collector.freed = min(n.collector.freed, freed) // a replica has left
+	stats, err := n.store.Stats()
+	if err != nil || freed-n.collector.freed < max(reclaimBytesMin, stats.TableBytes/4) {
+		return
+	}
+	if n.store.Reclaim() {
+		n.collector.freed = freed
+	}
 }

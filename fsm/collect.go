@@ -25,8 +25,12 @@ func (m *Machine) collect(w mvcc.Writer, b *entryBatch, o *op.Collect) (op.Resul
 	w.Batch = besideCache{b}
 	limits := mvcc.CollectLimits{Bytes: collectBytesMax, Rows: collectRowsMax}
 	done, err := w.Collect(o.Space, o.From, o.To, m.next.Safe, limits)
+	m.freed.Add(done.Bytes)
 	return op.Result{Done: err == nil, Int: int64(done.Versions), Next: done.Next}, err
 }
+
+// Freed is about how many bytes were collected here since the machine was opened, on every replica.
+func (m *Machine) Freed() int64 { return m.freed.Load() }
 
 // besideCache reads and writes past the cache, save for what is in it: nobody is about to ask for what is collected.
 type besideCache struct{ *entryBatch }

@@ -34,6 +34,7 @@ type Machine struct {
 	// documents is told that documents of the meta group have changed, as observer is of names.
 	documents atomic.Pointer[func()]
 	safe      atomic.Uint64 // the safe point, see Safe
+	freed     atomic.Int64  // bytes, see Freed
 
 	cache   *recordCache
 	work    mvcc.Working

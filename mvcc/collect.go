@@ -28,6 +28,7 @@ type CollectLimits struct {
 // Collected is what a page of a collection has done.
 type Collected struct {
 	Versions int
+	Bytes    int64        // they took, about
 	Next     *op.Position // where to go on; nil: the range is done
 }
 
@@ -49,7 +50,7 @@ func (w Writer) Collect(sp op.Space, from, to op.Position, safe op.Timestamp, li
 	if c.full {
 		next = positionOf(c.name)
 	}
-	return Collected{Versions: c.versions, Next: next}, nil
+	return Collected{Versions: c.versions, Bytes: c.freed, Next: next}, nil
 }
 
 // collection is a page under way.
@@ -59,6 +60,7 @@ type collection struct {
 	limits   CollectLimits
 	bytes    int
 	versions int
+	freed    int64
 	full     bool // the name at hand does not fit any more, and the page has ended with it
 
 	name op.Name // at hand; Key nil and Space 0 before the first
@@ -122,6 +124,7 @@ func (c *collection) remove(v *old) error {
 	if !ok {
 		return err
 	}
+	c.freed += int64(len(v.key)+v.encodedBytes()) + int64(v.chunks)
 	c.w.dropChunks(c.name, v.TS, v.chunks)
 	c.w.Batch.Delete(bytes.Clone(v.key))
 	return nil

@@ -30,6 +30,9 @@ type Store struct {
 	checkpointing chan struct{}
 	mems          map[uint64]*memLog
 
+	reclaiming reclaiming
+	leftOpen   bool // Close has left Badger at work
+
 	ended    chan struct{} // closed when Close begins
 	closing  sync.Once
 	closeErr error
@@ -195,7 +198,8 @@ func (s *Store) MaxBatchKeys() int { return s.limits.batchKeys }
 func (s *Store) MaxValueBytes() int { return s.limits.valueBytes }
 
 // Close waits for calls in progress, makes everything durable and marks the store as cleanly closed. Batches and snapshots
-// that are still open fail from then on. After a fault it marks nothing, and returns within failedCloseWait even if Badger
+// that are still open fail from then on. While a Reclaim is under way that takes long, it makes everything durable and leaves the
+// store locked until the process ends, which should be soon. After a fault it marks nothing, and returns within failedCloseWait even if Badger
 // does not: its goroutines are then left behind, and the process should end.
 func (s *Store) Close() error {
 	s.closing.Do(func() { s.closeErr = s.close() })
@@ -208,6 +212,9 @@ func (s *Store) close() error {
 	done := make(chan error, 1)
 	go func() { done <- s.shutDown() }()
 	err := s.await(done)
+	if s.leftOpen {
+		return err // the lock too: nobody may open the store before the process has ended
+	}
 	return errors.Join(err, s.lock.Close())
 }
 
@@ -236,6 +243,9 @@ func (s *Store) shutDown() error {
 	case <-idle:
 	case <-s.faults.raised:
 	}
+	if s.faults.check() == nil && !s.endReclaim() {
+		return s.leaveOpen(idle)
+	}
 	err := s.closeBadger()
 	<-idle
 	<-s.checkpointing // for good
@@ -246,6 +256,15 @@ func (s *Store) shutDown() error {
 		return err
 	}
 	return s.markClean()
+}
+
+// leaveOpen makes everything durable and leaves Badger as it is, at a reclaim that would take too long to wait for. For who opens
+// the store next it is as if the process had been killed.
+func (s *Store) leaveOpen(idle <-chan struct{}) error {
+	<-idle
+	<-s.checkpointing // for good
+	s.leftOpen = true
+	return s.checkpoint(nil)
 }
 
 func (s *Store) closeBadger() (err error) {
