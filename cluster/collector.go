@@ -120,7 +120,7 @@ func (n *Node) pace(versions float64) bool {
 }
 
 // reclaimBytesMin is the least that is reclaimed at a time. It costs writing most of the store anew.
-const reclaimBytesMin = 64 << 20
+const reclaimBytesMin = 16 << 20
 
 // reclaim gives space back to the disk when what was collected on this node, led here or not, is a good part of the store.
 func (n *Node) reclaim() {

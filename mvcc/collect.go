@@ -107,6 +107,7 @@ func (c *collection) leave() error {
 	case c.kept == nil && c.cur.Deleted:
 		c.w.Batch.Delete(storage.AppendCurrent(nil, c.name)) // it has room: see take
 		c.versions++
+		c.freed += int64(len(c.name.Key) + c.cur.encodedBytes())
 	}
 	return nil
 }
