@@ -74,5 +74,5 @@ func (r *Router) await(ctx context.Context, p *partition.Pending) ([]op.Result, 
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return nil, partition.ErrUncertain
+	return nil, partition.Abandoned(p)
 }

@@ -10,6 +10,8 @@ import (
 // sent is a batch on its way, here or to another node.
 type sent interface {
 	Done() <-chan struct{}
+	// Withdraw takes it back if it was not sent yet. It will change nothing then.
+	Withdraw() bool
 	Result() ([]op.Result, error)
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,6 +48,7 @@ const laneTurns = 2
 type forwarded struct {
 	ops     []op.Op
 	bytes   int
+	lane    *lane // that it may wait in; nil: it was sent at once
 	done    chan struct{}
 	results []op.Result
 	err     error
@@ -57,6 +59,20 @@ func (f *forwarded) Done() <-chan struct{} { return f.done }
 
 // Result is how it ended. Only after Done.
 func (f *forwarded) Result() ([]op.Result, error) { return f.results, f.err }
+
+// Withdraw takes the unit back if it was not sent yet.
+func (f *forwarded) Withdraw() bool {
+	if f.lane == nil {
+		return false
+	}
+	f.lane.mu.Lock()
+	defer f.lane.mu.Unlock()
+	at := slices.Index(f.lane.waiting, f)
+	if at >= 0 {
+		f.lane.waiting = slices.Delete(f.lane.waiting, at, at+1)
+	}
+	return at >= 0
+}
 
 // lanes are a router's lanes.
 type lanes struct {
@@ -95,7 +111,7 @@ func (r *Router) lane(id uint32, reads bool) *lane {
 
 // put sends a unit as soon as there is a way.
 func (l *lane) put(ops []op.Op) *forwarded {
-	f := &forwarded{ops: ops, done: make(chan struct{})}
+	f := &forwarded{ops: ops, lane: l, done: make(chan struct{})}
 	for _, o := range ops {
 		f.bytes += op.Size(o)
 	}
@@ -276,12 +292,7 @@ func (r *Router) writeHere(ctx context.Context, m message, number fsm.Number) ([
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-p.Done():
-		return p.Result()
-	case <-ctx.Done():
-		return nil, partition.ErrUncertain
-	}
+	return p.Await(ctx)
 }
 
 // askRead has reads run by the node that leads their partition.

@@ -97,13 +97,8 @@ func (n *Node) handleWrite(ctx context.Context, body []byte) ([]byte, error) {
 	if err != nil {
 		return appendEnd(r, nil, err), nil
 	}
-	select {
-	case <-p.Done():
-		results, err := p.Result()
-		return appendEnd(r, results, err), nil
-	case <-ctx.Done():
-		return []byte{endUncertain}, nil
-	}
+	results, err := p.Await(ctx)
+	return appendEnd(r, results, err), nil
 }
 
 // decodeUnits reads so many units, at least one, none of them empty.

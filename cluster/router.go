@@ -298,7 +298,7 @@ func (b *batch) await(ctx context.Context) ([]op.Result, error) {
 	case <-b.pending.Done():
 		return b.pending.Result()
 	case <-ctx.Done():
-		return nil, partition.ErrUncertain
+		return nil, partition.Abandoned(b.pending)
 	}
 }
 

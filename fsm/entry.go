@@ -52,6 +52,19 @@ func AppendUnit(dst []byte, u Unit) []byte {
 	return dst
 }
 
+// FirstOf is the first timestamp of an entry, without reading the rest of it; 0 when it has none.
+func FirstOf(b []byte) op.Timestamp {
+	if len(b) == 0 || b[0] != entryFormat {
+		return 0
+	}
+	_, b, err := uvarint(b[1:])
+	if err != nil {
+		return 0
+	}
+	first, _, _ := uvarint(b)
+	return op.Timestamp(first)
+}
+
 // AppendNumbers appends the numbers of units; of none there is nothing.
 func AppendNumbers(dst []byte, numbers []Number) []byte {
 	for i := range numbers {

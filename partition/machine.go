@@ -12,6 +12,7 @@ import (
 type machineOf struct {
 	*fsm.Machine
 	store *storage.Store
+	fates *fates
 }
 
 // Apply applies committed entries; each one's result is its []op.Result.
@@ -27,6 +28,9 @@ func (m machineOf) Apply(entries []raftgroup.Entry) ([]any, error) {
 	out := make([]any, len(results))
 	for i := range results {
 		out[i] = results[i]
+		if results[i] != nil {
+			m.fates.tell(fsm.FirstOf(entries[i].Data), results[i])
+		}
 	}
 	return out, nil
 }

@@ -3,6 +3,7 @@ package partition
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 
 	"kahuna/fsm"
@@ -16,6 +17,7 @@ type entry struct {
 	proposal raftgroup.Proposal
 	data     []byte
 	admitted bool
+	fate     *fate // nil: it has none
 }
 
 // counters count what a replica did.
@@ -67,18 +69,13 @@ func (r *Replica) submit(p *Pending) (*Pending, error) {
 	return p, nil
 }
 
-// Write submits a unit and waits for its end. When ctx ends first, the end is uncertain.
+// Write submits a unit and waits for its end, as Await does.
 func (r *Replica) Write(ctx context.Context, u fsm.Unit) ([]op.Result, error) {
 	p, err := r.Submit(u)
 	if err != nil {
 		return nil, err
 	}
-	select {
-	case <-p.done:
-		return p.Result()
-	case <-ctx.Done():
-		return nil, ErrUncertain
-	}
+	return p.Await(ctx)
 }
 
 // propose turns what waits into log entries, until the queue is stopped.
@@ -109,7 +106,16 @@ func (r *Replica) proposeEntry(units []*Pending) (entry, error) {
 	if term == 0 {
 		return entry{}, ErrNotLeader
 	}
-	ops, stamps, bytes, count := 0, 0, 32, 0
+	stamps := 0
+	for _, p := range units {
+		stamps += p.stamps
+	}
+	first, err := r.stamp(stamps)
+	if err != nil {
+		return entry{}, err
+	}
+	units = r.notWithdrawn(units)
+	ops, bytes, count := 0, 32, 0
 	var numbers []fsm.Number
 	for _, p := range units {
 		if p.number != nil {
@@ -119,12 +125,7 @@ func (r *Replica) proposeEntry(units []*Pending) (entry, error) {
 		}
 		count += p.units
 		ops += len(p.ops)
-		stamps += p.stamps
 		bytes += len(p.encoded)
-	}
-	first, err := r.stamp(stamps)
-	if err != nil {
-		return entry{}, err
 	}
 	data := fsm.AppendHeader(make([]byte, 0, bytes), term, first, count)
 	for _, p := range units {
@@ -135,7 +136,13 @@ func (r *Replica) proposeEntry(units []*Pending) (entry, error) {
 	r.stats.entries.Add(1)
 	r.stats.ops.Add(uint64(ops))
 	r.writing.begin(data)
-	return entry{units: units, proposal: r.group.Propose(data), data: data, admitted: first > 0}, nil
+	fate := r.fates.begin(first, term, r.machine.Restores())
+	return entry{units: units, proposal: r.group.Propose(data), data: data, admitted: first > 0, fate: fate}, nil
+}
+
+// notWithdrawn are the units that nobody has taken back; from now on nobody can.
+func (r *Replica) notWithdrawn(units []*Pending) []*Pending {
+	return slices.DeleteFunc(units, func(p *Pending) bool { return !p.place.CompareAndSwap(placeQueue, placeLog) })
 }
 
 // stamp takes timestamps for an entry, above the floor, and notes the entry as in flight.
@@ -164,13 +171,26 @@ func (r *Replica) complete() {
 		}
 		switch {
 		case err == nil:
+			r.fates.end(e.fate)
 			r.hand(e.units, result.([]op.Result))
 		case errors.Is(err, raftgroup.ErrNotProposed):
+			r.fates.end(e.fate)
 			fail(e.units, ErrNotLeader)
 		default:
-			fail(e.units, errors.Join(ErrUncertain, err))
+			r.settling.Go(func() { r.end(e, err) })
 		}
 	}
+	r.settling.Wait()
+}
+
+// end ends an entry whose end Raft does not know.
+func (r *Replica) end(e entry, cause error) {
+	results, err := r.settle(e, cause)
+	if err != nil {
+		fail(e.units, err)
+		return
+	}
+	r.hand(e.units, results)
 }
 
 func (r *Replica) hand(units []*Pending, results []op.Result) {

@@ -1,9 +1,11 @@
 package partition
 
 import (
+	"context"
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"kahuna/fsm"
 	"kahuna/op"
@@ -25,6 +27,7 @@ type Pending struct {
 	units   int
 	number  *fsm.Number // nil: none
 	encoded []byte
+	place atomic.Int32 // how far it is
 	stamps  int // timestamps it takes
 	results []op.Result
 	err     error
@@ -32,11 +35,39 @@ type Pending struct {
 	ended   func([]op.Result, error) // told too, by whoever ends it; nil: nobody
 }
 
+// How far a unit is.
+const (
+	placeQueue     int32 = iota // it may still be withdrawn
+	placeLog                    // it is proposed, or will be at once
+	placeWithdrawn              // it will not be proposed
+)
+
+// Withdraw takes the unit back, if it was not proposed yet: it will change nothing then, and Done may never be closed.
+func (p *Pending) Withdraw() bool { return p.place.CompareAndSwap(placeQueue, placeWithdrawn) }
+
 // Done is closed when the unit has ended.
 func (p *Pending) Done() <-chan struct{} { return p.done }
 
 // Result is how it ended: one result for each operation, or an error. Only after Done.
 func (p *Pending) Result() ([]op.Result, error) { return p.results, p.err }
+
+// Await waits for the end. When ctx ends first, the unit is taken back and the error is ErrNotLeader, or it is ErrUncertain.
+func (p *Pending) Await(ctx context.Context) ([]op.Result, error) {
+	select {
+	case <-p.done:
+		return p.results, p.err
+	case <-ctx.Done():
+		return nil, Abandoned(p)
+	}
+}
+
+// Abandoned is the end of something that is not waited for any more.
+func Abandoned(p interface{ Withdraw() bool }) error {
+	if p.Withdraw() {
+		return ErrNotLeader
+	}
+	return ErrUncertain
+}
 
 func (p *Pending) finish(results []op.Result, err error) {
 	p.results, p.err = results, err

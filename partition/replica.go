@@ -47,22 +47,24 @@ type Config struct {
 
 // Replica is one partition's replica on this node.
 type Replica struct {
-	cfg     Config
-	machine *fsm.Machine
-	group   *raftgroup.Group
-	queue   *queue
-	floor   floor
-	leases  *leases
-	advice  advice
-	waiters *waiters
-	leading func()        // ends what lead has started and waits for it; nil: nothing. For the group's goroutine only
-	term    atomic.Uint64 // that this replica leads in; 0: it does not, or is not ready
-	entries chan entry    // in flight, oldest first
-	writing writing
-	ctx     context.Context
-	cancel  context.CancelFunc
-	running sync.WaitGroup
-	stats   counters
+	cfg      Config
+	machine  *fsm.Machine
+	group    *raftgroup.Group
+	queue    *queue
+	floor    floor
+	fates    fates
+	settling sync.WaitGroup // entries whose end is looked for
+	leases   *leases
+	advice   advice
+	waiters  *waiters
+	leading  func()        // ends what lead has started and waits for it; nil: nothing. For the group's goroutine only
+	term     atomic.Uint64 // that this replica leads in; 0: it does not, or is not ready
+	entries  chan entry    // in flight, oldest first
+	writing  writing
+	ctx      context.Context
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+	stats    counters
 }
 
 // entriesInFlight bounds how many log entries of one partition are on their way. More do not help: what waits gathers into a
@@ -87,7 +89,7 @@ func Open(cfg Config) (*Replica, error) {
 	if cfg.OnDocuments != nil {
 		machine.ObserveDocuments(cfg.OnDocuments)
 	}
-	r.group, err = cfg.Host.Open(raftgroup.GroupConfig{ID: cfg.ID, Machine: machineOf{machine, cfg.Store}, Bootstrap: cfg.Bootstrap,
+	r.group, err = cfg.Host.Open(raftgroup.GroupConfig{ID: cfg.ID, Machine: machineOf{machine, cfg.Store, &r.fates}, Bootstrap: cfg.Bootstrap,
 		Dir: cfg.Dir, OnLeader: r.lead, OnFollower: r.follow, OnStored: r.writing.end})
 	if err != nil {
 		r.cancel()
