@@ -20,11 +20,13 @@ COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
 WORKDIR /data
 # Inside a container loopback is the container's own: clients come from outside it. The peer listener stays on loopback until
-# there are other nodes; then set KAHUNA_PEER_LISTEN.
+# there are other nodes; then set KAHUNA_PEER_LISTEN. Protected mode would refuse all of them: publish the port to loopback only, as
+# above, or set KAHUNA_REQUIREPASS.
 ENV KAHUNA_DATA_DIR=/data \
     KAHUNA_LISTEN=0.0.0.0:6379 \
     KAHUNA_CLUSTER_LISTEN=0.0.0.0:6380 \
     KAHUNA_ADMIN_LISTEN=0.0.0.0:6382 \
+    KAHUNA_PROTECTED_MODE=false \
     KAHUNA_LOG_FORMAT=json
 VOLUME /data
 EXPOSE 6379 6380 6381 6382

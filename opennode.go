@@ -66,8 +66,12 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 		After:    time.After,
 		Hub:      k.messages.hub,
 		Scripts:  scriptOptions(cfg, n, log),
+		Users:    commands.UserOptions{Documents: n.Documents(), Secret: secretly, Password: cfg.RequirePass, Protected: cfg.ProtectedMode},
 	})
-	k.server = server.New(serverConfig(cfg, log), sessions{handler, sessionLimits(cfg)})
+	k.users = followUsers(handler, log)
+	serving := serverConfig(cfg, log)
+	serving.Refuse = handler.Refusal
+	k.server = server.New(serving, sessions{handler, sessionLimits(cfg)})
 	return k, nil
 }
 
@@ -131,6 +135,13 @@ func randomID() string {
 	return hex.EncodeToString(b[:])
 }
 
+// secretly fills b with what nobody can guess.
+func secretly(b []byte) {
+	if _, err := crand.Read(b); err != nil {
+		panic(err) // it never does, says crypto/rand
+	}
+}
+
 func diskFree(dir string) (uint64, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
@@ -190,6 +201,7 @@ type kahunaNode struct {
 	server   *server.Server
 	network  *peer.Network
 	failed   chan error
+	users    *users
 }
 
 func (k *kahunaNode) fail(err error) {
@@ -213,6 +225,7 @@ func (k *kahunaNode) Clients() clients { return k.server }
 
 // Close stops what runs on the node, then the node.
 func (k *kahunaNode) Close() error {
+	k.users.close()
 	k.coord.Close()
 	k.messages.close()
 	return errors.Join(k.node.Close(), k.network.Close())

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"syscall"
 
+	"github.com/rs/zerolog"
+
+	"kahuna/certs"
 	"kahuna/config"
 )
 
@@ -43,6 +47,30 @@ func bindError(key, address string, err error) error {
 			"another with --%s", key, address, key)}
 	}
 	return &failure{exitSetting, fmt.Errorf("%s = %q: %w", key, address, err)}
+}
+
+// secure makes those listeners for clients speak TLS that are to.
+func (p *ports) secure(cfg *config.Config, log zerolog.Logger) error {
+	if !cfg.ListenTLS && !cfg.ClusterTLS {
+		return nil
+	}
+	files := certs.Files{Cert: cfg.TLSCertFile, Key: cfg.TLSKeyFile, CA: cfg.TLSCACertFile, Clients: clientCertificates[cfg.TLSAuthClients]}
+	source, err := certs.Load(files, func(err error) { log.Error().Err(err).Msg("TLS") })
+	if err != nil {
+		return fmt.Errorf("the files for TLS can't be read: %w", err)
+	}
+	if cfg.ListenTLS {
+		p.client = tls.NewListener(p.client, source.Config())
+	}
+	if cfg.ClusterTLS {
+		p.cluster = tls.NewListener(p.cluster, source.Config())
+	}
+	return nil
+}
+
+// clientCertificates are the values of tls-auth-clients.
+var clientCertificates = map[string]tls.ClientAuthType{
+	config.TLSClientsNo: tls.NoClientCert, config.TLSClientsOptional: tls.VerifyClientCertIfGiven, config.TLSClientsYes: tls.RequireAndVerifyClientCert,
 }
 
 // close closes what is open. Listeners that others have closed by now are closed once more, which does nothing.

@@ -35,6 +35,9 @@ func run(ctx context.Context, cfg *config.Config, log zerolog.Logger, open opene
 		return err
 	}
 	defer ports.close()
+	if err := ports.secure(cfg, log); err != nil {
+		return &failure{exitSetting, err}
+	}
 
 	r := &running{cfg: cfg, ports: ports, log: log, registry: admin.NewRegistry(), ended: make(chan error, listeners)}
 	stopAdmin := r.startAdmin()

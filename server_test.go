@@ -70,6 +70,11 @@ func TestWarnings(t *testing.T) {
 	}
 	cfg.Listen, cfg.ClusterListen = ":6379", "localhost:1"
 	warnOfExposure(cfg, zerolog.New(&b))
+	if b.Len() != 0 {
+		t.Errorf("in protected mode warned of %s", b.String())
+	}
+	cfg.ProtectedMode = false
+	warnOfExposure(cfg, zerolog.New(&b))
 	if got := b.String(); !strings.Contains(got, `"listen":":6379"`) || strings.Contains(got, "cluster") {
 		t.Errorf("warned of %s", got)
 	}

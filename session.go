@@ -30,5 +30,6 @@ func (s *session) Serve(ctx context.Context, cmds []server.Command, w *resp.Writ
 func (s *session) Limits() server.Limits {
 	l := s.limits
 	l.KeepIdle = s.Listening()
+	l.Unauthenticated = s.Unauthenticated()
 	return l
 }

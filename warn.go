@@ -11,6 +11,9 @@ import (
 
 // warnOfExposure says which listeners take anyone's word and can be reached from elsewhere.
 func warnOfExposure(cfg *config.Config, log zerolog.Logger) {
+	if cfg.ProtectedMode || cfg.RequirePass != "" {
+		return
+	}
 	for _, l := range []config.Value{
 		{Key: "listen", Text: cfg.Listen},
 		{Key: "cluster-listen", Text: cfg.ClusterListen},

@@ -12,11 +12,11 @@ func clientRow() Command {
 	row := Command{
 		Name: "client", Arity: -2, Flags: flags, Since: "2.4.0", Group: "connection", Categories: "connection", Complexity: "Depends on subcommand.", Summary: "About connections.",
 		Sub: []Command{
-			{Name: "id", Arity: 2, Flags: flags + " fast", Since: "5.0.0", Complexity: "O(1)", Summary: "The number of this connection.", parse: parseClientID},
-			{Name: "getname", Arity: 2, Flags: flags + " fast", Since: "2.6.9", Complexity: "O(1)", Summary: "The name of this connection, or nil.", parse: parseClientGetName},
-			{Name: "setname", Arity: 3, Flags: flags + " fast", Syntax: "connection-name", Since: "2.6.9", Complexity: "O(1)", Summary: "Gives this connection a name.", parse: parseClientSetName},
+			{Name: "id", Arity: 2, Flags: flags, Since: "5.0.0", Complexity: "O(1)", Summary: "The number of this connection.", parse: parseClientID},
+			{Name: "getname", Arity: 2, Flags: flags, Since: "2.6.9", Complexity: "O(1)", Summary: "The name of this connection, or nil.", parse: parseClientGetName},
+			{Name: "setname", Arity: 3, Flags: flags, Syntax: "connection-name", Since: "2.6.9", Complexity: "O(1)", Summary: "Gives this connection a name.", parse: parseClientSetName},
 			{Name: "setinfo", Arity: 4, Flags: flags + " fast", Syntax: "LIB-NAME libname | LIB-VER libver", Since: "7.2.0", Complexity: "O(1)", Summary: "Says which library the client uses.", parse: parseClientSetInfo},
-			{Name: "info", Arity: 2, Flags: flags + " fast", Since: "6.2.0", Complexity: "O(1)", Summary: "This connection's line of CLIENT LIST.", parse: parseClientInfo},
+			{Name: "info", Arity: 2, Flags: flags, Since: "6.2.0", Complexity: "O(1)", Summary: "This connection's line of CLIENT LIST.", parse: parseClientInfo},
 			{Name: "list", Arity: -2, Flags: flags + " admin", Syntax: "[TYPE type] [ID client-id [client-id ...]]", Since: "2.4.0", Complexity: "O(N) where N is the number of client connections", Summary: "The connections of this node.", parse: parseClientList},
 			{Name: "kill", Arity: -3, Flags: flags + " admin", Syntax: "ip:port | [ID client-id] [TYPE type] [USER username] [ADDR ip:port] [LADDR ip:port] [SKIPME yes/no] [MAXAGE seconds]", Since: "2.4.0", Complexity: "O(N) where N is the number of client connections", Summary: "Closes connections of this node.", parse: parseClientKill},
 			{Name: "unblock", Arity: -3, Flags: flags + " admin", Syntax: "client-id [TIMEOUT | ERROR]", Since: "5.0.0", Complexity: "O(1)", Summary: "Ends the wait of a connection of this node: 1, or 0 if it does not wait. It is answered as when its time is over, or with an error.", parse: parseClientUnblock},
@@ -118,9 +118,9 @@ func (s *Session) line() string {
 	if s.blocked() {
 		flags = "b"
 	}
-	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d watch=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=%s user=default redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
+	return fmt.Sprintf("id=%d addr=%s laddr=%s fd=-1 name=%s age=%d idle=%d flags=%s db=0 sub=%d psub=%d ssub=%d multi=%d watch=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=%s user=%s redir=-1 resp=%d lib-name=%s lib-ver=%s\n",
 		s.conn.ID, s.conn.Remote, s.conn.Local, name, int64(now.Sub(s.since).Seconds()), max(now.UnixMilli()-s.seen.Load(), 0)/1000,
-		flags, sub, psub, ssub, multi, s.watches.Load(), cmd, max(s.proto.Load(), 2), libName, libVer)
+		flags, sub, psub, ssub, multi, s.watches.Load(), cmd, s.userName(), max(s.proto.Load(), 2), libName, libVer)
 }
 
 func parseClientList(p *parser) request {

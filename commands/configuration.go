@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"context"
+	"slices"
 	"strings"
 
 	"kahuna/glob"
@@ -10,7 +12,7 @@ func configRow() Command {
 	const flags = "admin noscript loading stale"
 	return Command{Name: "config", Arity: -2, Flags: flags, Since: "2.0.0", Summary: "The settings of the server.", Complexity: "Depends on subcommand.", Sub: []Command{
 		{Name: "get", Arity: -3, Flags: flags, Syntax: "parameter [parameter ...]", Since: "2.0.0", Complexity: "O(N) when N is the number of settings", Summary: "The settings whose names match patterns: a map. Beside this server's own there are those of Redis that tools look at.", parse: parseConfigGet},
-		{Name: "set", Arity: -4, Flags: flags, Syntax: "parameter value [parameter value ...]", Since: "2.0.0", Complexity: "O(N) when N is the number of settings", Summary: "Changes settings of this node until it ends: slowlog-log-slower-than and slowlog-max-len. All of them, or none on an error.", parse: parseConfigSet},
+		{Name: "set", Arity: -4, Flags: flags, Syntax: "parameter value [parameter value ...]", Since: "2.0.0", Complexity: "O(N) when N is the number of settings", Summary: "Changes settings of this node until it ends: slowlog-log-slower-than, slowlog-max-len and protected-mode; and, on all nodes for good, requirepass. All of them, or none on an error.", parse: parseConfigSet},
 		{Name: "resetstat", Arity: 2, Flags: flags, Since: "2.0.0", Complexity: "O(1)", Summary: "Sets the number of connections received back to 0.", parse: parseConfigResetStat},
 		{Name: "rewrite", Arity: 2, Flags: flags, Since: "2.8.0", Complexity: "O(1)", Summary: "Always an error: the settings file is the operator's.", parse: parseConfigRewrite},
 		{Name: "help", Arity: 2, Flags: "loading stale", Since: "5.0.0", Complexity: "O(1)", Summary: "The subcommands.", parse: parseHelp("config")},
@@ -26,6 +28,13 @@ type tunable struct {
 }
 
 var tunables = []tunable{
+	{"protected-mode", func(h *Handler) string { return yesNo(h.protected.Load()) }, func(h *Handler, value []byte) (func(), string) {
+		on, ok := map[string]bool{"yes": true, "true": true, "no": false, "false": false}[lower(value)]
+		if !ok {
+			return nil, "argument must be 'yes' or 'no'"
+		}
+		return func() { h.protected.Store(on) }, ""
+	}},
 	{"slowlog-log-slower-than", func(h *Handler) string { return itoa(h.slow.over.Load()) }, func(h *Handler, value []byte) (func(), string) {
 		v, reason := integerSetting(value, -1, 1<<62)
 		return func() { h.slow.over.Store(v) }, reason
@@ -34,6 +43,13 @@ var tunables = []tunable{
 		v, reason := integerSetting(value, 0, slowMostLimit)
 		return func() { h.slow.resize(v) }, reason
 	}},
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
 }
 
 func integerSetting(value []byte, least, most int64) (int64, string) {
@@ -64,17 +80,27 @@ func (h *Handler) redisSettings() []Setting {
 
 // allSettings are the server's own settings, and Redis's where the server has none of that name.
 func (h *Handler) allSettings() []Setting {
-	all := h.settings()
+	own := h.settings()
 	known := map[string]bool{}
-	for _, s := range all {
-		known[s.Name] = true
+	var all []Setting
+	for _, s := range own {
+		if s.Name != passwordSetting && !h.changes(s.Name) {
+			known[s.Name] = true
+			all = append(all, s)
+		}
 	}
+	all = append(all, Setting{passwordSetting, h.shownPassword()})
 	for _, s := range h.redisSettings() {
 		if !known[s.Name] {
 			all = append(all, s)
 		}
 	}
 	return all
+}
+
+// changes tells whether a setting may be another by now than the one that the server was started with.
+func (h *Handler) changes(name string) bool {
+	return slices.ContainsFunc(tunables, func(t tunable) bool { return t.name == name })
 }
 
 func parseConfigGet(p *parser) request {
@@ -108,6 +134,7 @@ func parseConfigSet(p *parser) request {
 		return request{}
 	}
 	var apply []func()
+	var password *string
 	seen := map[string]bool{}
 	for i := 0; i < len(words); i += 2 {
 		name := lower(words[i])
@@ -115,13 +142,24 @@ func parseConfigSet(p *parser) request {
 			p.failSetting(name, "duplicate parameter")
 		}
 		seen[name] = true
+		if name == passwordSetting {
+			text := string(words[i+1])
+			password = &text
+			continue
+		}
 		apply = append(apply, p.setting(name, words[i], words[i+1]))
 	}
-	return request{local: func(c *call) {
+	return request{run: func(ctx context.Context, c *call) error {
+		if password != nil {
+			if err := c.s.h.setPassword(ctx, *password); err != nil {
+				return err
+			}
+		}
 		for _, f := range apply {
 			f()
 		}
 		c.w.SimpleString("OK")
+		return nil
 	}}
 }
 

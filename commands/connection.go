@@ -2,8 +2,6 @@ package commands
 
 import (
 	"strconv"
-
-	"kahuna/resp"
 )
 
 func connectionRows() []Command {
@@ -83,65 +81,8 @@ func directReset(s *Session, x *execution) {
 	}
 	x.w.SetProto(2)
 	s.setName("")
+	s.becomeDefault()
 	x.w.SimpleString("RESET")
-}
-
-// checkPassword judges a user and a password. No passwords are configured: the default user is let in with any.
-func (p *parser) checkPassword(user string) {
-	if user != "default" {
-		p.fail(errWrongPass)
-	}
-}
-
-func parseAuth(p *parser) request {
-	switch len(p.args) {
-	case 1:
-		p.fail(errNoPassword)
-	case 2:
-		p.checkPassword(string(p.args[0]))
-	default:
-		p.fail(errSyntax)
-	}
-	return replyLocalOK
-}
-
-func parseHello(p *parser) request {
-	proto, named, name := 0, false, ""
-	if p.more() {
-		proto = p.protocol()
-	}
-	for p.more() {
-		switch {
-		case len(p.args) > 2 && p.is("AUTH"):
-			user := string(p.next())
-			p.next()
-			p.checkPassword(user)
-		case len(p.args) > 1 && p.is("SETNAME"):
-			named, name = true, p.clientName()
-		default:
-			p.fail("ERR Syntax error in HELLO option '" + shown(p.next(), 128) + "'")
-		}
-	}
-	return request{local: func(c *call) {
-		if proto != 0 {
-			c.w.SetProto(proto)
-		}
-		if named {
-			c.s.setName(name)
-		}
-		c.s.hello(c.w)
-	}}
-}
-
-func (p *parser) protocol() int {
-	v, ok := parseInt(p.next())
-	switch {
-	case !ok:
-		p.fail("ERR Protocol version is not an integer or out of range")
-	case v != 2 && v != 3:
-		p.fail(errNoProto)
-	}
-	return int(v)
 }
 
 // clientName takes a name that fits the line of CLIENT LIST.
@@ -164,25 +105,6 @@ func printable(text []byte) bool {
 		}
 	}
 	return true
-}
-
-func (s *Session) hello(w *resp.Writer) {
-	info := s.h.backend.Info()
-	w.Map(7)
-	for _, f := range [][2]string{{"server", "redis"}, {"version", info.RedisVersion}} {
-		w.BulkString(f[0])
-		w.BulkString(f[1])
-	}
-	w.BulkString("proto")
-	w.Int(int64(w.Proto()))
-	w.BulkString("id")
-	w.Int(s.conn.ID)
-	w.BulkString("mode")
-	w.BulkString("standalone")
-	w.BulkString("role")
-	w.BulkString("master")
-	w.BulkString("modules")
-	w.Array(0)
 }
 
 func parseID(b []byte) (int64, bool) {

@@ -19,18 +19,23 @@ func (c *Command) flags() (shown []string) {
 	return shown
 }
 
+// container tells whether the command is nothing without a subcommand.
+func (c *Command) container() bool { return len(c.Sub) > 0 && c.Arity < -1 }
+
 // categories are the ACL categories, each with its @, in Redis's order.
 func (c *Command) categories() []string {
+	if c.container() {
+		return []string{"@slow"} // as in Redis: rules about categories are about what can be executed
+	}
 	in := map[string]bool{}
 	for _, name := range strings.Fields(c.Categories) {
 		in[name] = true
 	}
-	in["write"], in["read"] = c.has("write"), c.has("readonly")
+	in["write"], in["read"] = c.has("write"), c.has("readonly") && !in["scripting"]
 	in["admin"], in["fast"], in["slow"] = c.has("admin"), c.has("fast"), !c.has("fast")
 	in["dangerous"] = c.has("admin") || c.has("dangerous")
 	var list []string
-	for _, name := range []string{"keyspace", "read", "write", "string", "lock", "sequence", "pubsub", "admin", "fast", "slow",
-		"blocking", "dangerous", "connection", "transaction", "scripting"} {
+	for _, name := range categories {
 		if in[name] {
 			list = append(list, "@"+name)
 		}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"kahuna/acl"
 	"kahuna/op"
 	"kahuna/pubsub"
 	"kahuna/resp"
@@ -22,6 +24,7 @@ type Options struct {
 	After    func(time.Duration) <-chan time.Time // for DEBUG SLEEP; may be nil, then it answers at once
 	Hub      *pubsub.Hub                          // of this node; nil: the handler makes one that knows no other nodes
 	Scripts  ScriptOptions
+	Users    UserOptions
 }
 
 // Handler makes sessions and holds what they share: the command table, the cursors of SCAN, and the list of clients. It is
@@ -40,6 +43,15 @@ type Handler struct {
 	slow     slowlog
 	monitors monitors
 	scripts  scripts
+
+	documents Documents
+	secretly  func([]byte)
+	catalog   *acl.Catalog
+	fallback  *acl.User // the default user while no document says who that is
+	users     *acl.Users
+	guesses   guesses
+	denials   denials
+	protected atomic.Bool
 
 	mu       sync.Mutex // guards what follows; held for moments only
 	sessions map[int64]*Session
@@ -68,6 +80,7 @@ func NewHandler(o Options) *Handler {
 	}
 	h.slow.over.Store(slowOverDefault)
 	h.slow.most.Store(slowMostDefault)
+	h.openUsers(&o.Users)
 	h.cursors = newCursors(h.limits.ScanPositions, o.Rand)
 	return h
 }
@@ -95,6 +108,7 @@ func (h *Handler) Open(conn Conn) *Session {
 	s := &Session{h: h, conn: conn, since: h.now()}
 	s.seen.Store(s.since.UnixMilli())
 	s.queued.Store(-1)
+	s.becomeDefault()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sessions[conn.ID] = s

@@ -13,8 +13,8 @@ func keyspaceRows() []Command {
 		{Name: "keys", Arity: 2, Flags: "readonly dangerous", Syntax: "pattern", Since: "1.0.0", Complexity: "O(N) with N being the number of keys", Summary: "The names of all keys that match, at one point in time. Prefer SCAN.", parse: parseKeys},
 		{Name: "randomkey", Arity: 1, Flags: "readonly", Since: "1.0.0", Summary: "The name of some key, or nil if there is none.", parse: parseRandomKey},
 		{Name: "dbsize", Arity: 1, Flags: "readonly fast", Since: "1.0.0", Complexity: "O(N) with N being the number of keys", Summary: "How many keys there are.", parse: parseDBSize},
-		{Name: "flushdb", Arity: -1, Flags: "write", Syntax: "[ASYNC | SYNC]", Since: "1.0.0", Complexity: "O(N) with N being the number of keys", Summary: "As FLUSHALL.", parse: parseFlush},
-		{Name: "flushall", Arity: -1, Flags: "write", Syntax: "[ASYNC | SYNC]", Since: "1.0.0", Complexity: "O(N) with N being the number of keys",
+		{Name: "flushdb", Arity: -1, Flags: "write dangerous", Syntax: "[ASYNC | SYNC]", Since: "1.0.0", Complexity: "O(N) with N being the number of keys", Summary: "As FLUSHALL.", parse: parseFlush},
+		{Name: "flushall", Arity: -1, Flags: "write dangerous", Syntax: "[ASYNC | SYNC]", Since: "1.0.0", Complexity: "O(N) with N being the number of keys",
 			Summary: "Deletes all keys; locks and sequences stay. It goes page by page: other clients may see it half done. Keys written after it began stay.", parse: parseFlush},
 	})
 }

@@ -90,5 +90,5 @@ func (f *killFilter) chooses(s *Session) bool {
 		(f.id == 0 || f.id == s.conn.ID) &&
 		(f.addr == "" || f.addr == s.conn.Remote) &&
 		(f.laddr == "" || f.laddr == s.conn.Local) &&
-		(f.user == "" || f.user == "default")
+		(f.user == "" || f.user == s.userName())
 }

@@ -4,18 +4,21 @@ import (
 	"context"
 	"fmt"
 
+	"kahuna/acl"
 	"kahuna/op"
 )
 
 // queue is what was said since MULTI.
 type queue struct {
 	requests []request
-	bytes    int  // of the arguments
-	broken   bool // a command could not be queued: EXEC answers EXECABORT
+	lines    []queued  // of the requests
+	user     *acl.User // whose rights they were judged by
+	bytes    int       // of the arguments
+	broken   bool      // a command could not be queued: EXEC answers EXECABORT
 }
 
 // enqueue puts a command in the queue of MULTI. An error in its arguments is its own element of EXEC's reply.
-func (s *Session) enqueue(x *execution, r request) {
+func (s *Session) enqueue(x *execution, row *Command, r request) {
 	l, q := &s.h.limits, s.multi
 	for _, a := range x.args {
 		q.bytes += len(a)
@@ -27,6 +30,7 @@ func (s *Session) enqueue(x *execution, r request) {
 		s.refuse(x, "ERR "+tooLarge("MULTI", l.QueuedBytes))
 	default:
 		q.requests = append(q.requests, r)
+		q.lines = append(q.lines, queued{row, x.args})
 		s.queued.Store(int32(len(q.requests)))
 		s.add(x, queuedReply)
 	}
@@ -37,7 +41,7 @@ var queuedReply = request{local: func(c *call) { c.w.SimpleString("QUEUED") }}
 // refuse drops what was queued, for EXEC will not run it any more.
 func (s *Session) refuse(x *execution, text string) {
 	s.multi.broken = true
-	s.multi.requests = nil
+	s.multi.requests, s.multi.lines = nil, nil
 	s.add(x, request{err: text})
 }
 
@@ -56,7 +60,7 @@ func directMulti(s *Session, x *execution) {
 		x.w.Error(errMultiInBegin)
 		return
 	}
-	s.multi = &queue{}
+	s.multi = &queue{user: s.entry.Load().User()}
 	s.queued.Store(0)
 	x.w.SimpleString("OK")
 }
@@ -149,6 +153,7 @@ func (s *Session) exec(x *execution, q *queue, watched []op.Seen) (done bool, er
 	all := request{}
 	plain := true
 	for i := range q.requests {
+		q.requests[i] = s.recheck(q, i)
 		plain = plain && q.requests[i].plain()
 		all.ops = append(all.ops, q.requests[i].ops...)
 	}
@@ -195,7 +200,8 @@ func (s *Session) execSteps(x *execution, q *queue, watched []op.Seen) (bool, er
 		x.w.Array(len(q.requests))
 		c := &call{s: s, w: x.w, d: tx, inTxn: true}
 		for i := range q.requests {
-			if err := c.element(x.ctx, &q.requests[i]); err != nil {
+			r := s.recheck(q, i) // an AUTH before it may have changed the user
+			if err := c.element(x.ctx, &r); err != nil {
 				return err
 			}
 		}

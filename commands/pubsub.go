@@ -30,7 +30,7 @@ func pubsubRows() []Command {
 			{Name: "numpat", Arity: 2, Flags: "pubsub loading stale", Since: "2.8.0", Complexity: "O(1)", Summary: "How many different patterns are listened to.", parse: parsePubsubNumpat},
 			{Name: "shardchannels", Arity: -2, Flags: "pubsub loading stale", Syntax: "[pattern]", Since: "7.0.0", Complexity: pubsubChannelCount, Summary: "The shard channels that somebody listens to.", parse: parsePubsubChannels(pubsub.Shard)},
 			{Name: "shardnumsub", Arity: -2, Flags: "pubsub loading stale", Syntax: "[shardchannel [shardchannel ...]]", Since: "7.0.0", Complexity: pubsubChannelCount, Summary: "How many listen to each shard channel.", parse: parsePubsubNumsub(pubsub.Shard)},
-			{Name: "help", Arity: 2, Flags: "loading stale", Since: "6.2.0", Complexity: "O(1)", Summary: "The subcommands.", parse: parseHelp("pubsub")},
+			{Name: "help", Arity: 2, Flags: "loading stale", Categories: "slow", Since: "6.2.0", Complexity: "O(1)", Summary: "The subcommands.", parse: parseHelp("pubsub")},
 		}},
 	}
 	return grouped("pubsub", "pubsub", rows)

@@ -15,6 +15,7 @@ import (
 type rig struct {
 	*Handler
 	fake  *fake
+	docs  *fakeDocuments
 	clock time.Time
 	seed  uint64
 }
@@ -22,8 +23,10 @@ type rig struct {
 func newRig(limits Limits) *rig {
 	r := &rig{clock: time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC), seed: 1}
 	r.fake = newFake(func() time.Time { return r.clock })
-	r.Handler = NewHandler(Options{Backend: r.fake, History: &fakeHistory{fake: r.fake}, Limits: limits, Now: func() time.Time { return r.clock }, Rand: r.random,
+	r.docs = &fakeDocuments{}
+	r.Handler = NewHandler(Options{Backend: r.fake, Users: UserOptions{Documents: r.docs}, History: &fakeHistory{fake: r.fake}, Limits: limits, Now: func() time.Time { return r.clock }, Rand: r.random,
 		Settings: func() []Setting { return []Setting{{"maxclients", "100"}, {"save", ""}, {"appendonly", "yes"}} }})
+	r.docs.add(r.Handler)
 	return r
 }
 

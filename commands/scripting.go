@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"kahuna/acl"
 	"kahuna/cluster"
 	"kahuna/resp"
 	"kahuna/script"
@@ -187,6 +188,10 @@ func (h *scriptHost) Call(args [][]byte, reply *resp.Writer) error {
 		reply.Error(problem)
 		return nil
 	}
+	if denied := h.tx.s.Allowed(row, args); denied != nil {
+		reply.Error(denied.Error())
+		return nil
+	}
 	h.request = h.tx.s.parse(row, args[skip:])
 	h.call = call{s: h.tx.s, w: reply, d: h.tx.d, inTxn: true}
 	err := h.call.perform(h.ctx, &h.request)
@@ -199,10 +204,18 @@ func (h *scriptHost) Call(args [][]byte, reply *resp.Writer) error {
 	return err
 }
 
-// Allowed tells whether a command may be called.
+// Allowed tells whether the user may execute a command, in a script or not.
 func (h *scriptHost) Allowed(args [][]byte) (allowed, known bool) {
-	_, _, err := h.resolve(args)
-	return err == "" || err == errScriptDenied || err == errScriptWrites, err != errScriptUnknown && err != errScriptArity
+	row, _, err := h.resolve(args)
+	if err == errScriptUnknown || err == errScriptArity {
+		return false, false
+	}
+	user := h.tx.s.entry.Load().User()
+	if user == nil {
+		return false, true
+	}
+	why, _ := check(user, row, args)
+	return why == acl.Nothing, true
 }
 
 // Log takes a line of redis.log.

@@ -9,11 +9,12 @@ import (
 func serverRows() []Command {
 	rows := []Command{
 		commandRow(),
+		aclRow(),
 		{Name: "info", Arity: -1, Flags: "loading stale dangerous", Syntax: "[section [section ...]]", Since: "1.0.0", Summary: "About the server, in sections.", parse: parseInfo},
 		configRow(),
 		{Name: "time", Arity: 1, Flags: "loading stale fast", Since: "2.6.0", Summary: "The wall clock of this node: seconds, and microseconds. See TIMESTAMP for an order of events.", parse: parseTime},
 		{Name: "role", Arity: 1, Flags: "noscript loading stale fast admin", Since: "2.8.12", Summary: "Always that of a master without replicas: every node takes writes.", parse: parseRole},
-		{Name: "wait", Arity: 3, Flags: "noscript", Syntax: "numreplicas timeout", Since: "3.0.0", Summary: "On how many other nodes every acknowledged write is; it never has to wait.", parse: parseWait},
+		{Name: "wait", Arity: 3, Flags: "noscript", Categories: "connection", Syntax: "numreplicas timeout", Since: "3.0.0", Summary: "On how many other nodes every acknowledged write is; it never has to wait.", parse: parseWait},
 		{Name: "waitaof", Arity: 4, Flags: "noscript", Syntax: "numlocal numreplicas timeout", Since: "7.2.0", Summary: "On how many nodes every acknowledged write is synced to disk: 1 for this one, and how many others. It never has to wait.", parse: parseWaitAOF},
 		{Name: "lastsave", Arity: 1, Flags: "loading stale fast admin", Since: "1.0.0", Summary: "The present Unix time: what was acknowledged is on disk.", parse: parseLastSave},
 		{Name: "monitor", Arity: 1, Flags: "admin noscript loading stale no_multi", Since: "1.0.0", Summary: "Shows all commands that this node is asked, as they come, passwords hidden. It costs every other client time.", direct: directMonitor},

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kahuna/acl"
 	"kahuna/op"
 	"kahuna/pubsub"
 	"kahuna/resp"
@@ -18,6 +19,10 @@ type Session struct {
 	h     *Handler
 	conn  Conn
 	since time.Time
+
+	entry      atomic.Pointer[acl.Entry] // the place of its user
+	known      bool                      // it may be that user: it said the password, or needs none
+	dismissing atomic.Bool               // it is deleting users: its own connection is not to be cut off
 
 	multi   *queue    // nil outside MULTI
 	watched []op.Seen // keys only, each once
@@ -101,6 +106,10 @@ func (s *Session) accept(x *execution) {
 		return
 	}
 	s.command.Store(row)
+	if denied := s.admit(row, x.args); denied != "" {
+		s.reject(x, denied)
+		return
+	}
 	if s.listensInRESP2(x.w) && !row.mayWhileListening() {
 		s.reject(x, onlyListensText(row))
 		return
@@ -124,7 +133,7 @@ func (s *Session) accept(x *execution) {
 	}
 	r := s.parse(row, x.args[skip:])
 	if s.multi != nil {
-		s.enqueue(x, r)
+		s.enqueue(x, row, r)
 		return
 	}
 	if s.txn != nil {

@@ -46,10 +46,13 @@ func stringRows() []Command {
 	return grouped("strings", "string", rows)
 }
 
-// grouped gives rows their group and ACL category, and the usual complexity.
+// grouped gives rows their group, those without an ACL category the one named, and the usual complexity.
 func grouped(group, category string, rows []Command) []Command {
 	for i := range rows {
-		rows[i].Group, rows[i].Categories = group, category
+		rows[i].Group = group
+		if rows[i].Categories == "" {
+			rows[i].Categories = category
+		}
 		if rows[i].Complexity == "" {
 			rows[i].Complexity = "O(1)"
 		}

@@ -86,6 +86,16 @@ func (s *Session) deliver(m *pubsub.Message, pattern []byte) {
 	if s.conn.Push == nil {
 		return
 	}
+	heard := m.Channel
+	if pattern != nil {
+		heard = pattern
+	}
+	if !s.mayHear(heard, pattern != nil) { // its rights were taken away: it is to notice that
+		if s.conn.Kill != nil {
+			s.conn.Kill()
+		}
+		return
+	}
 	s.conn.Push(func(w *resp.Writer) {
 		switch {
 		case pattern != nil:

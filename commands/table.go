@@ -31,6 +31,7 @@ type Command struct {
 	parse  func(p *parser) request
 	direct func(s *Session, x *execution) // acts on the session itself, also inside MULTI; instead of parse
 	parent string
+	access access // for the check of rights
 }
 
 // keyed gives rows their key positions.

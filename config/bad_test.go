@@ -33,6 +33,10 @@ func TestBadFile(t *testing.T) {
 		"syntax":                {"partitions = 4\nlisten = \n", []string{"k.toml:2:10: "}},
 		"not UTF-8":             {"\xff\xfe", []string{"k.toml:1:"}},
 		"unknown level":         {"log-level = \"loud\"\n", []string{`k.toml:1: log-level: "loud" is not allowed, it must be one of debug, info, warn, error`}},
+		"long password":         {"requirepass = \"" + strings.Repeat("s", 513) + "\"\n", []string{"k.toml:1: requirepass: this value is not allowed"}},
+		"number for a password": {"requirepass = 1234\n", []string{"k.toml:1: requirepass: this value is not allowed"}},
+		"TLS without files":     {"listen-tls = true\n", []string{"need tls-cert-file and tls-key-file"}},
+		"clients without CA":    {"tls-auth-clients = \"yes\"\n", []string{"tls-auth-clients = \"yes\": needs tls-ca-cert-file"}},
 		"small request":         {"request-bytes-max = 65536\n", []string{"request-bytes-max = 65536: must be at least 4206592", "value-bytes-max"}},
 		"small queue":           {"queue-bytes-max = 1048576\n", []string{"queue-bytes-max = 1048576: must be at least request-bytes-max"}},
 	}

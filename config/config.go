@@ -8,6 +8,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -24,6 +25,15 @@ type Config struct {
 	PeerListen    string
 	AdminListen   string
 	PprofRemote   bool
+
+	RequirePass    string // empty: none
+	ProtectedMode  bool
+	ListenTLS      bool
+	ClusterTLS     bool
+	TLSCertFile    string
+	TLSKeyFile     string
+	TLSCACertFile  string
+	TLSAuthClients string // no, optional or yes
 
 	LogLevel  string // debug, info, warn or error
 	LogFormat string // text or json
@@ -110,6 +120,25 @@ func (c *Config) validate() error {
 	if c.QueueBytesMax < c.RequestBytesMax {
 		return fmt.Errorf("queue-bytes-max = %d: must be at least request-bytes-max = %d, so that the largest command can be queued",
 			c.QueueBytesMax, c.RequestBytesMax)
+	}
+	return c.validateTLS()
+}
+
+// TLSClients are the values of tls-auth-clients.
+const (
+	TLSClientsNo       = "no"
+	TLSClientsOptional = "optional"
+	TLSClientsYes      = "yes"
+)
+
+func (c *Config) validateTLS() error {
+	if c.ListenTLS || c.ClusterTLS {
+		if c.TLSCertFile == "" || c.TLSKeyFile == "" {
+			return errors.New("listen-tls and cluster-listen-tls need tls-cert-file and tls-key-file")
+		}
+	}
+	if c.TLSAuthClients != TLSClientsNo && c.TLSCACertFile == "" {
+		return fmt.Errorf("tls-auth-clients = %q: needs tls-ca-cert-file, the issuers of the clients' certificates", c.TLSAuthClients)
 	}
 	return nil
 }

@@ -67,7 +67,9 @@ func TestNothingSetIsTheDefault(t *testing.T) {
 func TestThreeWaysMeanTheSame(t *testing.T) {
 	other := map[string]string{"log-level": "warn", "log-format": "json", "pprof-remote": "true", "node-name": "a", "join": "h:1",
 		"data-dir": "/d", "listen": ":1", "cluster-listen": ":1", "peer-listen": ":1", "admin-listen": ":1", "advertise-host": "h", "zone": "z",
-		"cluster-secret-file": "/s", "peer-tls-cert-file": "/c", "peer-tls-key-file": "/k", "peer-tls-ca-file": "/a"}
+		"cluster-secret-file": "/s", "peer-tls-cert-file": "/c", "peer-tls-key-file": "/k", "peer-tls-ca-file": "/a",
+		"requirepass": "p", "protected-mode": "false", "listen-tls": "true", "cluster-listen-tls": "true",
+		"tls-cert-file": "b", "tls-key-file": "b", "tls-ca-cert-file": "b", "tls-auth-clients": "yes"}
 	for _, s := range Settings() {
 		if s.NotFile {
 			continue
@@ -86,6 +88,11 @@ func TestThreeWaysMeanTheSame(t *testing.T) {
 		roomy := "queue-bytes-max = 4294967296\n" // so that the largest request-bytes-max is allowed
 		if s.Key == "queue-bytes-max" {
 			roomy = ""
+		}
+		for _, needed := range []string{"tls-cert-file", "tls-key-file", "tls-ca-cert-file"} {
+			if needed != s.Key {
+				roomy += needed + " = \"a\"\n"
+			}
 		}
 		flag, err1 := Load(given(map[string]string{"config": "k.toml", s.Key: to}, nil, roomy))
 		env, err2 := Load(given(nil, []string{"KAHUNA_CONFIG=k.toml", s.Env() + "=" + to}, roomy))

@@ -16,6 +16,7 @@ func table(c *Config) []section {
 	sections := []section{
 		{"Where things are", places(c)},
 		{"Listeners", listeners(c)},
+		{"Passwords and TLS", security(c)},
 		{"Logging", logging(c)},
 		{"Clients", clients(c)},
 		{"Transactions", transactions(c)},
@@ -64,6 +65,29 @@ func listeners(c *Config) []Setting {
 		{Key: "pprof-remote", value: boolean(&c.PprofRemote, false),
 			Help: "Serve /debug/pprof even when admin-listen is not on loopback. Whoever reaches it can read memory and slow " +
 				"the server down by profiling."},
+	}
+}
+
+func security(c *Config) []Setting {
+	return []Setting{
+		{Key: "requirepass", value: secret(&c.RequirePass),
+			Help: "Password of the default user. Empty: none. Once the cluster has stored rules of that user (ACL SETUSER default, CONFIG SET " +
+				"requirepass), those count instead. As a flag it shows in the list of processes: prefer the file or the environment."},
+		{Key: "protected-mode", value: boolean(&c.ProtectedMode, true),
+			Help: "Serve only clients of this machine as long as the default user needs no password. false: whoever reaches listen or " +
+				"cluster-listen can change everything."},
+		{Key: "listen-tls", value: boolean(&c.ListenTLS, false),
+			Help: "Speak TLS on listen, and nothing else there."},
+		{Key: "cluster-listen-tls", value: boolean(&c.ClusterTLS, false),
+			Help: "Speak TLS on cluster-listen, and nothing else there."},
+		{Key: "tls-cert-file", value: filePath(&c.TLSCertFile),
+			Help: "Certificate that clients see, and those that lead to its issuer, as PEM. A changed file counts from the next connection on."},
+		{Key: "tls-key-file", value: filePath(&c.TLSKeyFile),
+			Help: "Private key of the certificate, as PEM."},
+		{Key: "tls-ca-cert-file", value: filePath(&c.TLSCACertFile),
+			Help: "Certificates of those who may issue certificates of clients, as PEM."},
+		{Key: "tls-auth-clients", value: choice(&c.TLSAuthClients, TLSClientsNo, TLSClientsNo, TLSClientsOptional, TLSClientsYes),
+			Help: "yes: a client must have a certificate; optional: if it has one, that must be good; no: none is asked for."},
 	}
 }
 

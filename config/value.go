@@ -106,27 +106,36 @@ type text struct {
 	p     *string
 	check func(string) bool
 	what  string
+	quiet bool // it is never shown
 }
 
 func path(p *string, def string) value {
 	*p = def
-	return text{p, func(s string) bool { return s != "" && !strings.ContainsRune(s, 0) }, "a path"}
+	return text{p, func(s string) bool { return s != "" && !strings.ContainsRune(s, 0) }, "a path", false}
+}
+
+// secretBytesMax bounds a password, so that a client can send it before it is known.
+const secretBytesMax = 512
+
+// secret is a text that is never shown.
+func secret(p *string) value {
+	return text{p, func(s string) bool { return len(s) <= secretBytesMax }, fmt.Sprintf("a text of up to %d bytes", secretBytesMax), true}
 }
 
 // filePath is a path that may be left out.
 func filePath(p *string) value {
-	return text{p, func(s string) bool { return !strings.ContainsRune(s, 0) }, "a path, or empty"}
+	return text{p, func(s string) bool { return !strings.ContainsRune(s, 0) }, "a path, or empty", false}
 }
 
 func host(p *string) value {
-	return text{p, func(s string) bool { return len(s) <= 253 && !strings.ContainsAny(s, " /\x00\n\"[]") }, "a host name or an address without a port, or empty"}
+	return text{p, func(s string) bool { return len(s) <= 253 && !strings.ContainsAny(s, " /\x00\n\"[]") }, "a host name or an address without a port, or empty", false}
 }
 
 // nodeNameBytesMax is the limit of DNS labels, as most node names are host names.
 const nodeNameBytesMax = 63
 
 func nodeName(p *string) value {
-	return text{p, isNodeName, fmt.Sprintf("up to %d letters, digits, '.', '_' or '-'", nodeNameBytesMax)}
+	return text{p, isNodeName, fmt.Sprintf("up to %d letters, digits, '.', '_' or '-'", nodeNameBytesMax), false}
 }
 
 func isNodeName(s string) bool {
@@ -138,7 +147,7 @@ func isNodeName(s string) bool {
 
 func address(p *string, def string) value {
 	*p = def
-	return text{p, isAddress, "HOST:PORT (an empty HOST: all interfaces; PORT 0: any free one)"}
+	return text{p, isAddress, "HOST:PORT (an empty HOST: all interfaces; PORT 0: any free one)", false}
 }
 
 func isAddress(s string) bool {
@@ -152,11 +161,14 @@ func isAddress(s string) bool {
 
 func choice(p *string, def string, of ...string) value {
 	*p = def
-	return text{p, func(s string) bool { return slices.Contains(of, s) }, "one of " + strings.Join(of, ", ")}
+	return text{p, func(s string) bool { return slices.Contains(of, s) }, "one of " + strings.Join(of, ", "), false}
 }
 
 func (v text) parse(s string) error {
-	if !v.check(s) {
+	switch {
+	case !v.check(s) && v.quiet:
+		return notAllowed{"this value", v.allowed()}
+	case !v.check(s):
 		return refuse(v, s)
 	}
 	*v.p = s
@@ -165,14 +177,23 @@ func (v text) parse(s string) error {
 
 func (v text) decode(got any) error {
 	s, ok := got.(string)
-	if !ok {
+	switch {
+	case !ok && v.quiet:
+		return notAllowed{"this value", v.allowed()}
+	case !ok:
 		return refuse(v, got)
 	}
 	return v.parse(s)
 }
 
-func (v text) plain() string   { return *v.p }
-func (v text) literal() string { return strconv.Quote(*v.p) }
+func (v text) plain() string {
+	if v.quiet && *v.p != "" {
+		return "(hidden)"
+	}
+	return *v.p
+}
+
+func (v text) literal() string { return strconv.Quote(v.plain()) }
 func (v text) allowed() string { return v.what }
 
 // list is addresses of other machines: with commas between them as text, an array of strings in the file.

@@ -11,6 +11,10 @@ import (
 type Config struct {
 	Logger zerolog.Logger
 
+	// Refuse gives the error that a client from an address is told instead of being served, without the dash; empty: it is
+	// served. It is asked once, before anything is read. nil: all are served.
+	Refuse func(remote string) string
+
 	MaxClients        int           // connections at once, both ports together; 10,000
 	MaxRequestBytes   int           // one command on the wire; 16 MiB
 	InputBytesMax     int64         // input buffers of all connections together; 1 GiB

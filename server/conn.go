@@ -62,8 +62,26 @@ func (c *conn) run() {
 	if err != nil {
 		return
 	}
+	if text := c.refusal(info.Remote); text != "" {
+		c.w.Error(text)
+		c.leave = c.send(true) == nil
+		return
+	}
 	c.session = c.srv.handler.Open(info)
 	c.farewell(c.loop())
+}
+
+// refusal is why the client is not served.
+func (c *conn) refusal(remote string) string {
+	if c.srv.cfg.Refuse == nil {
+		return ""
+	}
+	text := c.srv.cfg.Refuse(remote)
+	if text != "" {
+		c.srv.count.rejected.Add(1)
+		c.srv.warn(c, "client refused: protected mode")
+	}
+	return text
 }
 
 // loop serves batches until the connection ends, and returns why.

@@ -16,7 +16,7 @@ type layer struct {
 var layers = []layer{
 	{packages: []string{"tests", "internal/testcluster"}}, // harnesses, which run all of it
 	{packages: []string{""}},
-	{packages: []string{"server", "admin", "config", "lockrun"}},
+	{packages: []string{"server", "admin", "config", "lockrun", "certs"}},
 	{packages: []string{"commands"}},
 	{packages: []string{"script"}},
 	{packages: []string{"txn/coord"}},
@@ -31,6 +31,7 @@ var layers = []layer{
 	{packages: []string{"locks", "sequencer", "keys"}, deterministic: true},
 	{packages: []string{"mvcc"}, deterministic: true},
 	{packages: []string{"storage"}, deterministic: true},
+	{packages: []string{"acl"}, deterministic: true},
 	{packages: []string{"op", "resp", "glob"}, deterministic: true},
 	{packages: []string{"version", "internal/invariant", "internal/layering"}},
 }
