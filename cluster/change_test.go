@@ -72,4 +72,3 @@ func changeLeaders(t *testing.T, c *clustertest.Cluster, cut bool) {
 	}
 	t.Logf("%d changes of the leader, %d writes", changes, total)
 }
-

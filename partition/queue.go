@@ -27,8 +27,8 @@ type Pending struct {
 	units   int
 	number  *fsm.Number // nil: none
 	encoded []byte
-	place atomic.Int32 // how far it is
-	stamps  int // timestamps it takes
+	place   atomic.Int32 // how far it is
+	stamps  int          // timestamps it takes
 	results []op.Result
 	err     error
 	done    chan struct{}
