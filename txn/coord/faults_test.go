@@ -33,36 +33,77 @@ var faults = []fault{
 	{name: "died after", err: errDead, dead: true, after: true},
 }
 
-// Whatever goes wrong at whatever step, a transaction is there everywhere or nowhere, what its caller was told is true, and
-// nothing stays behind.
+// ways are how the transaction that meets a fault is run. start is 0 when it has no status to ask for.
+var ways = []struct {
+	name string
+	run  func(w *world, c *coord.Coordinator) (start op.Timestamp, err error)
+}{
+	{"EXEC", func(w *world, c *coord.Coordinator) (op.Timestamp, error) {
+		_, err := transact(c, get(w.keys[2]), set(w.keys[0], "1"), set(w.keys[1], "1"))
+		return 0, err
+	}},
+	{"optimistic", func(w *world, c *coord.Coordinator) (op.Timestamp, error) {
+		return w.stepByStep(c, coord.BeginOptions{})
+	}},
+	{"pessimistic", func(w *world, c *coord.Coordinator) (op.Timestamp, error) {
+		return w.stepByStep(c, coord.BeginOptions{Pessimistic: true})
+	}},
+}
+
+func (w *world) stepByStep(c *coord.Coordinator, o coord.BeginOptions) (op.Timestamp, error) {
+	x, err := c.Begin(context.Background(), o)
+	if err != nil {
+		return 0, err
+	}
+	defer x.Rollback()
+	s := session{x, w}
+	for _, o := range []op.Op{get(w.keys[2]), set(w.keys[0], "1"), set(w.keys[1], "1"), scanOf("none")} {
+		if _, err := s.try(o); err != nil {
+			return x.Start(), err
+		}
+	}
+	return x.Start(), s.commit()
+}
+
+// Whatever goes wrong at whatever step, a transaction is there everywhere or nowhere, what its caller was told is true, and so is
+// what its status says, and nothing stays behind.
 func TestFaultAtEveryStep(t *testing.T) {
-	for _, partitions := range []int{4, 16} {
-		dir := t.TempDir()
-		synctest.Test(t, func(t *testing.T) {
-			n := clustertest.Open(t, clustertest.Config(dir, partitions))
-			defer clustertest.Close(t, n)
-			w := newWorld(t, n)
-			defer w.other.Close()
-			hit := 0
-			for _, step := range []string{"now", "run", "prewrite", "check", "decide", "settle", "resolve", "forget"} {
-				for _, f := range faults {
-					for nth := 1; nth <= 2; nth++ {
-						if w.withFault(step, f, nth) {
-							hit++
-						}
-					}
-				}
+	for way := range ways {
+		for _, partitions := range []int{4, 16} {
+			if way > 0 && partitions > 4 {
+				continue
 			}
-			if hit < 50 {
-				t.Errorf("only %d faults were met", hit)
-			}
-			clustertest.Settled(t, n)
-		})
+			t.Run(fmt.Sprint(ways[way].name, " ", partitions), func(t *testing.T) { faultAtEveryStep(t, way, partitions) })
+		}
 	}
 }
 
+func faultAtEveryStep(t *testing.T, way, partitions int) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		n := clustertest.Open(t, clustertest.Config(dir, partitions))
+		defer clustertest.Close(t, n)
+		w := newWorld(t, n)
+		defer w.other.Close()
+		hit := 0
+		for _, step := range []string{"now", "run", "lock", "confirm", "prewrite", "check", "decide", "settle", "resolve", "forget", "release"} {
+			for _, f := range faults {
+				for nth := 1; nth <= 2; nth++ {
+					if w.withFault(way, step, f, nth) {
+						hit++
+					}
+				}
+			}
+		}
+		if hit < 50 {
+			t.Errorf("only %d faults were met", hit)
+		}
+		clustertest.Settled(t, n)
+	})
+}
+
 // withFault runs a transaction whose nth call for a step meets a fault; it tells whether it came to that.
-func (w *world) withFault(step string, f fault, nth int) (met bool) {
+func (w *world) withFault(way int, step string, f fault, nth int) (met bool) {
 	a, b, c := w.keys[0], w.keys[1], w.keys[2]
 	w.must(set(a, "0"), set(b, "0"), set(c, "0"))
 	seen, dead, done := 0, false, false
@@ -86,12 +127,26 @@ func (w *world) withFault(step string, f fault, nth int) (met bool) {
 		w.failFirst("prewrite", hook)
 	}
 	tc := coord.New(w.steps, options())
-	_, err := transact(tc, get(c), set(a, "1"), set(b, "1"))
+	start, err := ways[way].run(w, tc)
 	time.Sleep(10 * time.Millisecond)
 	tc.Close()
 	w.steps.set(nil, nil)
-	w.truthful(fmt.Sprintf("%s %s (%d)", step, f.name, nth), err, f.dead, done)
+	what := fmt.Sprintf("%s %s (%d)", step, f.name, nth)
+	w.truthful(what, err, f.dead, done)
+	if start > 0 {
+		w.statusTells(what, start)
+	}
 	return met
+}
+
+// statusTells compares the status of a transaction, as another node tells it, with what is there. It may be pending only as long as
+// nothing is.
+func (w *world) statusTells(what string, start op.Timestamp) {
+	w.t.Helper()
+	is, there := w.status(w.other, start), w.values(w.keys[0])[0] == "1"
+	if is == "unknown" || there != (is == "committed") {
+		w.t.Errorf("%s: the status is %s, and it is there: %v", what, is, there)
+	}
 }
 
 // failFirst makes the first call for a step fail, on top of other hooks.

@@ -25,11 +25,13 @@ type steps struct {
 
 // stepOf names what a call is for.
 func stepOf(ops []op.Op) string {
-	switch ops[0].(type) {
-	case *op.Prewrite:
+	switch o := ops[0].(type) {
+	case *op.Prewrite, *op.PrewriteSince:
 		return "prewrite"
-	case *op.Check:
+	case *op.Check, *op.CheckSince:
 		return "check"
+	case *op.Advise:
+		return []string{"lock", "confirm", "release"}[o.Act]
 	case *op.Decide:
 		return "decide"
 	case *op.Settle:
@@ -131,7 +133,13 @@ func options() coord.Options {
 // scripted runs a script on nodes with 4 and 16 partitions, and sees that nothing is left behind.
 func scripted(t *testing.T, script func(w *world)) {
 	t.Helper()
-	for _, partitions := range []int{4, 16} {
+	scriptedOn(t, []int{4, 16}, script)
+}
+
+// scriptedOn does so with numbers of partitions.
+func scriptedOn(t *testing.T, numbers []int, script func(w *world)) {
+	t.Helper()
+	for _, partitions := range numbers {
 		t.Run(fmt.Sprint(partitions, " partitions"), func(t *testing.T) {
 			dir := t.TempDir()
 			synctest.Test(t, func(t *testing.T) {
