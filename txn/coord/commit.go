@@ -185,7 +185,7 @@ func (t *tx) cut(s op.ScanSeen) (parts []op.ScanSeen) {
 func (p *commit) decide(at op.Timestamp) error {
 	out := p.t.c.router.Do(p.ctx, []op.Op{&op.Decide{Txn: p.t.start, Home: p.home, At: at}})[0]
 	switch {
-	case errors.Is(out.Err, cluster.ErrUncertain):
+	case errors.Is(out.Err, cluster.ErrUncertain), out.Err == nil && !out.Done && out.Status != op.Aborted:
 		return p.recover()
 	case out.Err != nil:
 		p.abandon()
