@@ -212,6 +212,8 @@ func (n *Node) connect() {
 	n.hub.Handle(callLook, n.handleLook)
 	n.hub.Handle(callWhoIs, n.handleWhoIs)
 	n.hub.Handle(callTransfer, n.handleTransfer)
+	n.hub.Handle(callWait, n.handleWait)
+	n.hub.Handle(callLeave, n.handleLeave)
 	for kind, handler := range n.cfg.Calls {
 		n.hub.Handle(kind, handler)
 	}

@@ -23,6 +23,8 @@ const (
 	callLook     hub.Kind = 0x24 // nothing: how the node's replicas are
 	callWhoIs    hub.Kind = 0x25 // partition: the members of its group
 	callTransfer hub.Kind = 0x26 // partition, node: hand the leadership over
+	callWait     hub.Kind = 0x27 // partition, milliseconds, lock: wait for its turn
+	callLeave    hub.Kind = 0x28 // partition, lock: its owner waits no more
 	// 0x30 to 0x4f are for what packages above tell each other.
 )
 
@@ -37,6 +39,7 @@ const (
 	endTooLarge  byte = 6
 	endDamaged   byte = 7
 	endDiskLow   byte = 8
+	endWaiters   byte = 9
 )
 
 var (
@@ -174,6 +177,8 @@ func appendEnd(r *partition.Replica, results []op.Result, err error) []byte {
 		return []byte{endStopped}
 	case errors.Is(err, partition.ErrNoClock):
 		return []byte{endNoClock}
+	case errors.Is(err, partition.ErrWaiters):
+		return []byte{endWaiters}
 	case errors.Is(err, mvcc.ErrDamaged):
 		return append([]byte{endDamaged}, err.Error()...)
 	}
@@ -205,6 +210,8 @@ func readEnd(b []byte, n int) (results []op.Result, leader string, err error) {
 		return nil, "", ErrTooLarge
 	case endDamaged:
 		return nil, "", fmt.Errorf("%w: %s", mvcc.ErrDamaged, rest)
+	case endWaiters:
+		return nil, "", partition.ErrWaiters
 	case endDiskLow:
 		return nil, "", errDiskLow
 	}

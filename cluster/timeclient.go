@@ -80,7 +80,7 @@ func (c *timeClient) run() {
 }
 
 // clockTimeout is how long a node waits for timestamps before it asks again, perhaps another node.
-const clockTimeout = time.Second
+const clockTimeout = 300 * time.Millisecond
 
 func (c *timeClient) fetch(n int) (op.Timestamp, error) {
 	node := c.leader()

@@ -41,16 +41,13 @@ type waiting struct {
 
 // once waits at the present leader. Without an end, it is to be done again.
 func (w *waiting) once() (out op.Outcome, ended bool) {
-	replica := w.r.replica(w.r.routes.Load().find(w.ask))
-	if replica == nil {
-		return out, false
-	}
-	res, err := replica.Wait(w.ctx, w.ask)
+	id := w.r.routes.Load().find(w.ask)
+	res, leave, ended, err := w.at(id)
 	if err == nil && !res.Status.Bounce() {
-		if !res.Done {
-			replica.Leave(w.ask.Name, w.ask.Owner)
+		if ended && !res.Done {
+			leave()
 		}
-		return op.Outcome{Result: res}, true
+		return op.Outcome{Result: res}, ended
 	}
 	switch {
 	case err == nil && res.Status == op.Blocked:
@@ -64,9 +61,23 @@ func (w *waiting) once() (out op.Outcome, ended bool) {
 		return w.fail(fmt.Errorf("%w: the node is stopping", ErrTryAgain)), true
 	}
 	if w.ctx.Err() != nil {
-		replica.Leave(w.ask.Name, w.ask.Owner)
+		leave()
 	}
 	return out, false
+}
+
+// at waits where the partition is led. leave takes the owner out of the line there.
+func (w *waiting) at(id uint32) (res op.Result, leave func(), ended bool, err error) {
+	if replica := w.r.replica(id); replica != nil && replica.Leads() {
+		res, err = replica.Wait(w.ctx, w.ask)
+		return res, func() { replica.Leave(w.ask.Name, w.ask.Owner) }, true, err
+	}
+	node := w.r.leader(id)
+	if node == "" {
+		return res, func() {}, false, partition.ErrNotLeader
+	}
+	res, ended, err = w.r.waitAt(w.ctx, node, id, w.ask)
+	return res, func() { w.r.leaveAt(node, id, w.ask) }, ended, err
 }
 
 // late ends a wait whose time is over and that has no answer yet: it asks as one that does not wait, so that the answer is the log's.
