@@ -14,7 +14,7 @@ type layer struct {
 
 // layers from top to bottom; "" is the module's root, package main.
 var layers = []layer{
-	{packages: []string{"tests", "internal/testcluster"}}, // harnesses, which run all of it
+	{packages: []string{"tests", "internal/testcluster", "examples"}}, // harnesses, which run all of it, and what users copy
 	{packages: []string{""}},
 	{packages: []string{"server", "admin", "config", "lockrun", "certs"}},
 	{packages: []string{"commands"}},
@@ -60,7 +60,7 @@ var libraries = []owned{
 		"flags are the program's; everything else gets values"},
 	{"github.com/yuin/gopher-lua", []string{"script"},
 		"only script knows the virtual machine: what it lets a script reach and allocate is decided there"},
-	{"github.com/redis/go-redis", nil, "a client is for tests"},
+	{"github.com/redis/go-redis", []string{"examples"}, "a client is for tests and examples"},
 	{"github.com/anishathalye/porcupine", nil, "a checker is for tests"},
 	{"go.etcd.io", nil, "what we are compared with is for tests"},
 }
