@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"kahuna/tests/e2e/rig"
+	"kahuna/tests/e2e/wire"
 )
 
 // lockedRun is a `kahuna lock` that runs.
@@ -301,6 +302,97 @@ func TestLockSurvivesRestart(t *testing.T) {
 	expect(t, c, "(nil)", "LOCKINFO", "x")
 }
 
+// waiting waits until so many wait for a lock.
+func waiting(t *testing.T, c *wire.Conn, name string, n int64) {
+	t.Helper()
+	for limit := time.Now().Add(30 * time.Second); ; {
+		info := do(t, c, "LOCKINFO", name)
+		if w := info.Field("waiting"); w != nil && w.Int == n {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("not %d wait: %s", n, info)
+		}
+	}
+}
+
+// Those who wait get the lock in the order in which they came, except who is told to stop waiting.
+func TestLockWaits(t *testing.T) {
+	s := start(t, rig.Options{Dir: t.TempDir()})
+	c := connect(t, s.Listen)
+	path, file := fifo(t), filepath.Join(t.TempDir(), "file")
+	first := lock(t, s.Listen, "x", "--", "cat", path)
+	for info := do(t, c, "LOCKINFO", "x"); info.Nil(); info = do(t, c, "LOCKINFO", "x") {
+	}
+	var all []*lockedRun
+	for i := range 4 {
+		names := [][]string{{"x"}, {"x", "y"}}[i%2]
+		all = append(all, lock(t, s.Listen, append(names, "--wait", "1m", "--", "sh", "-c", `echo "$0" >>"$1"`, fmt.Sprint(i), file)...))
+		waiting(t, c, "x", int64(i+1))
+	}
+	all[1].signal(syscall.SIGINT)
+	all[1].ends(130)
+	waiting(t, c, "x", 3)
+	lock(t, s.Listen, "x", "--wait", "1ms", "-E", "3", "--", "false").ends(3)
+	writeFile(t, path, "")
+	first.ends(0)
+	for _, i := range []int{0, 2, 3} {
+		all[i].ends(0)
+	}
+	if b, err := os.ReadFile(file); string(b) != "0\n2\n3\n" {
+		t.Errorf("they came in the order %q, %v", b, err)
+	}
+	expect(t, c, `[$"0" []]`, "LOCKSCAN", "0")
+}
+
+// A server that is started again does not end a wait.
+func TestLockWaitSurvivesRestart(t *testing.T) {
+	o := rig.Options{Dir: t.TempDir()}
+	s := start(t, o)
+	c := connect(t, s.Listen)
+	do(t, c, "LOCK", "x", "other", "600000")
+	r := lock(t, s.Listen, "x", "--wait", "1m", "--", "echo", "mine")
+	waiting(t, c, "x", 1)
+	s.Kill()
+	o.Args = []string{"--listen", s.Listen}
+	s = start(t, o)
+	c = connect(t, s.Listen)
+	waiting(t, c, "x", 1)
+	expect(t, c, "1", "UNLOCK", "x", "other")
+	if says := r.ends(0); says != "mine\n" {
+		t.Errorf("it says %q", says)
+	}
+}
+
+// Permits and shared holders run together, and no more of them than may.
+func TestLockTogether(t *testing.T) {
+	s := start(t, rig.Options{Dir: t.TempDir()})
+	c := connect(t, s.Listen)
+	for name, mode := range map[string][2][]string{
+		"permits": {{"--permits", "2"}, {"--permits", "2"}},
+		"shared":  {{"--shared"}, nil},
+	} {
+		var inside []*lockedRun
+		var paths []string
+		for range 2 {
+			path := fifo(t)
+			r := lock(t, s.Listen, slices.Concat([]string{name}, mode[0], []string{"--", "sh", "-c", `echo in; cat "$0"`, path})...)
+			r.line()
+			inside, paths = append(inside, r), append(paths, path)
+		}
+		one := slices.Concat([]string{name}, mode[1])
+		lock(t, s.Listen, slices.Concat(one, []string{"--", "false"})...).ends(75)
+		next := lock(t, s.Listen, slices.Concat(one, []string{"--wait", "1m", "--", "true"})...)
+		waiting(t, c, name, 1)
+		for i, r := range inside {
+			writeFile(t, paths[i], "")
+			r.ends(0)
+		}
+		next.ends(0)
+	}
+	lock(t, s.Listen, "other", "--permits", "3", "--", program, "lock", "other", "--addr", s.Listen, "--permits", "4", "--", "true").ends(65)
+}
+
 // Many processes that count in a file under one lock count right; without the lock they would not.
 func TestLockExcludes(t *testing.T) {
 	s := start(t, rig.Options{Dir: t.TempDir()})
@@ -309,17 +401,13 @@ func TestLockExcludes(t *testing.T) {
 	var all sync.WaitGroup
 	for range clients {
 		all.Go(func() {
-			for done := 0; done < times; {
-				// the second name makes some of them take two locks
-				cmd := exec.Command(program, "lock", "--addr", s.Listen, "file", fmt.Sprint("other", done%2), "--", "sh", "-c",
-					`set -eC; : >"$0.inside"; n=$(cat "$0" 2>/dev/null || echo 0); sleep 0.01; echo $((n+1)) >|"$0"; rm "$0.inside"`, file)
-				out, err := cmd.CombinedOutput()
-				switch code := cmd.ProcessState.ExitCode(); {
-				case code == 0:
-					done++
-				case code != 75:
-					t.Errorf("exit code %d, %v: %s", code, err, out)
-					return
+			for i := range times {
+				// the second name makes them take two locks, in one order or the other
+				names := []string{"file", fmt.Sprint("other", i%2), "file"}[i%2 : i%2+2]
+				args := slices.Concat([]string{"lock", "--addr", s.Listen, "--wait", "1m"}, names, []string{"--", "sh", "-c",
+					`set -eC; : >"$0.inside"; n=$(cat "$0" 2>/dev/null || echo 0); sleep 0.01; echo $((n+1)) >|"$0"; rm "$0.inside"`, file})
+				if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
+					t.Errorf("%v: %s", err, out)
 				}
 			}
 		})
