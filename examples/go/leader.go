@@ -17,10 +17,14 @@ const leaseLength = 6 * time.Second
 func lead(ctx context.Context, rdb *redis.Client, name, machine string, work func(ctx context.Context, token int64) error) error {
 	for ctx.Err() == nil {
 		asked := time.Now() // the lease counts from before the call
-		token, err := rdb.Do(ctx, "LOCK", name, machine, leaseLength.Milliseconds()).Int64()
-		if err != nil { // redis.Nil: another leads. Any other error: the same owner may ask again.
+		// It waits for less than go-redis waits for an answer (3 s), and for a part of the lease only.
+		token, err := rdb.Do(ctx, "LOCK", name, machine, leaseLength.Milliseconds(), "WAIT", 2000).Int64()
+		if errors.Is(err, redis.Nil) {
+			continue // another leads
+		}
+		if err != nil {
 			pause(ctx, time.Second)
-			continue
+			continue // the same owner may always ask again
 		}
 		leading, lost := context.WithCancel(ctx)
 		renewed := make(chan struct{})

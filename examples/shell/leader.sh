@@ -8,10 +8,10 @@
 name=$1
 shift
 while :; do
-	kahuna lock "leader:$name" --ttl "${TTL:-10s}" -- "$@"
+	kahuna lock "leader:$name" --wait 12h --ttl 10s -- "$@"
 	code=$?
 	case $code in
-	69 | 74 | 75) sleep "${PAUSE:-1}" ;; # no server, lost, or another leads: try again
+	69 | 74 | 75) sleep 1 ;; # no server, lost, or waited in vain: try again
 	*) exit $code ;;
 	esac
 done

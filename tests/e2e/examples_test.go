@@ -226,7 +226,7 @@ func (e *examples) until(want string) {
 func (e *examples) election() {
 	c := connect(e.t, e.s.Listen)
 	lead := []string{"leader.sh", "web", "sh", "-c", `echo leading $KAHUNA_LOCK_TOKEN; exec sleep 600`}
-	first, out := e.begins([]string{"PAUSE=0.1"}, lead...)
+	first, out := e.begins(nil, lead...)
 	token := e.line(out)
 	second, secondOut := e.begins(nil, "leader", "web", "m2")
 	syscall.Kill(-first.Process.Pid, syscall.SIGTERM)
@@ -238,7 +238,7 @@ func (e *examples) election() {
 			e.t.Fatal("the second does not write")
 		}
 	}
-	_, out = e.begins([]string{"PAUSE=0.1"}, lead...)
+	_, out = e.begins(nil, lead...)
 	do(e.t, c, "SET", "leader/web:token", "9007199254740991") // as a later leader would
 	second.Wait()                                             // an error: it was fenced
 	if code := second.ProcessState.ExitCode(); code != 1 {
