@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	gometrics "runtime/metrics"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,7 @@ import (
 	"kahuna/config"
 	"kahuna/hub"
 	"kahuna/internal/clock"
+	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/peer"
 	"kahuna/script"
@@ -67,7 +69,9 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 		Hub:      k.messages.hub,
 		Scripts:  scriptOptions(cfg, n, log),
 		Users:    commands.UserOptions{Documents: n.Documents(), Secret: secretly, Password: cfg.RequirePass, Protected: cfg.ProtectedMode},
+		Events:   cfg.NotifyKeyspaceEvents,
 	})
+	k.handler.Store(handler)
 	k.users = followUsers(handler, log)
 	serving := serverConfig(cfg, log)
 	serving.Refuse = handler.Refusal
@@ -79,8 +83,8 @@ func clusterConfig(cfg *config.Config, ports *ports, identity *cluster.Identity,
 	return cluster.Config{
 		DataDir: cfg.DataDir, Clock: clock.Real(), Network: k.network, RandomID: randomID, Identity: identity, Join: cfg.Join,
 		DiskFree: func() (uint64, error) { return diskFree(cfg.DataDir) }, OnFault: k.fail, Logger: log,
-		Calls: map[hub.Kind]hub.Handler{callMessages: k.messages.receive},
-		Name:  nodeName(cfg), Zone: cfg.Zone, ClientAddr: advertised(cfg, ports.client), ClusterAddr: advertised(cfg, ports.cluster),
+		Calls: map[hub.Kind]hub.Handler{callMessages: k.messages.receive}, OnChanges: k.changed,
+		Name: nodeName(cfg), Zone: cfg.Zone, ClientAddr: advertised(cfg, ports.client), ClusterAddr: advertised(cfg, ports.cluster),
 		Partitions: cfg.Partitions, Replication: cfg.Replication, DeadAfter: cfg.NodeDeadAfter, RequestTimeout: cfg.RequestTimeout, QueueOpsMax: cfg.QueueOpsMax,
 		LockWaitersMax: cfg.LockWaitersMax, WaitersMax: cfg.WaitersMax,
 		QueueBytesMax: int(cfg.QueueBytesMax), MemtableBytes: cfg.MemtableBytes, BlockCacheBytes: cfg.BlockCacheBytes,
@@ -200,8 +204,16 @@ type kahunaNode struct {
 	coord    *coord.Coordinator
 	server   *server.Server
 	network  *peer.Network
+	handler  atomic.Pointer[commands.Handler]
 	failed   chan error
 	users    *users
+}
+
+// changed is told of changes of names. The partitions run before there is a handler, and with it clients to tell.
+func (k *kahunaNode) changed(changes []mvcc.Change) {
+	if h := k.handler.Load(); h != nil {
+		h.Changed(changes)
+	}
 }
 
 func (k *kahunaNode) fail(err error) {

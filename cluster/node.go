@@ -15,6 +15,7 @@ import (
 	"kahuna/fsm"
 	"kahuna/hub"
 	"kahuna/internal/clock"
+	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/partition"
 	"kahuna/raftgroup"
@@ -36,6 +37,9 @@ type Config struct {
 	OnFault  func(error) // called once when the node can't go on; it must be closed and the process ended
 	Logger   zerolog.Logger
 
+	// OnChanges is told what became of names in partitions that this node leads. It is called from their goroutines that apply, also
+	// before Open has returned, and must not wait. May be nil.
+	OnChanges func([]mvcc.Change)
 	// Calls says who answers other nodes' calls of the kinds from 0x30 to 0x4f, which belong to the packages above.
 	Calls map[hub.Kind]hub.Handler
 
@@ -256,7 +260,7 @@ func (n *Node) openReplicas() error {
 
 func (n *Node) openReplica(id uint32) error {
 	cfg := partition.Config{ID: id, Host: n.host, Store: n.store, Clock: n.cfg.Clock, Stamper: n.router, Bootstrap: n.founders(id),
-		Dir: n.groupDir(id), Logger: n.cfg.Logger, OnFault: n.fault, Waiters: n.waiters,
+		Dir: n.groupDir(id), Logger: n.cfg.Logger, OnFault: n.fault, Waiters: n.waiters, OnChanges: n.cfg.OnChanges,
 		Limits: partition.Limits{QueueOps: n.cfg.QueueOpsMax, QueueBytes: n.cfg.QueueBytesMax, EntryOps: entryOps, EntryBytes: entryBytes,
 			LockWaiters: n.cfg.LockWaitersMax}}
 	if id == fsm.Meta {

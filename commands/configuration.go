@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"kahuna/glob"
@@ -12,7 +11,7 @@ func configRow() Command {
 	const flags = "admin noscript loading stale"
 	return Command{Name: "config", Arity: -2, Flags: flags, Since: "2.0.0", Summary: "The settings of the server.", Complexity: "Depends on subcommand.", Sub: []Command{
 		{Name: "get", Arity: -3, Flags: flags, Syntax: "parameter [parameter ...]", Since: "2.0.0", Complexity: "O(N) when N is the number of settings", Summary: "The settings whose names match patterns: a map. Beside this server's own there are those of Redis that tools look at.", parse: parseConfigGet},
-		{Name: "set", Arity: -4, Flags: flags, Syntax: "parameter value [parameter value ...]", Since: "2.0.0", Complexity: "O(N) when N is the number of settings", Summary: "Changes settings of this node until it ends: slowlog-log-slower-than, slowlog-max-len and protected-mode; and, on all nodes for good, requirepass. All of them, or none on an error.", parse: parseConfigSet},
+		{Name: "set", Arity: -4, Flags: flags, Syntax: "parameter value [parameter value ...]", Since: "2.0.0", Complexity: "O(N) when N is the number of settings", Summary: "Changes settings of this node until it ends: notify-keyspace-events (set it on all nodes), slowlog-log-slower-than, slowlog-max-len and protected-mode; and, on all nodes for good, requirepass. All of them, or none on an error.", parse: parseConfigSet},
 		{Name: "resetstat", Arity: 2, Flags: flags, Since: "2.0.0", Complexity: "O(1)", Summary: "Sets the number of connections received back to 0.", parse: parseConfigResetStat},
 		{Name: "rewrite", Arity: 2, Flags: flags, Since: "2.8.0", Complexity: "O(1)", Summary: "Always an error: the settings file is the operator's.", parse: parseConfigRewrite},
 		{Name: "help", Arity: 2, Flags: "loading stale", Since: "5.0.0", Complexity: "O(1)", Summary: "The subcommands.", parse: parseHelp("config")},
@@ -38,6 +37,13 @@ var tunables = []tunable{
 	{"slowlog-log-slower-than", func(h *Handler) string { return itoa(h.slow.over.Load()) }, func(h *Handler, value []byte) (func(), string) {
 		v, reason := integerSetting(value, -1, 1<<62)
 		return func() { h.slow.over.Store(v) }, reason
+	}},
+	{"notify-keyspace-events", func(h *Handler) string { return eventsText(h.events.classes.Load()) }, func(h *Handler, value []byte) (func(), string) {
+		classes, ok := parseEvents(string(value))
+		if !ok {
+			return nil, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."
+		}
+		return func() { h.events.classes.Store(classes) }, ""
 	}},
 	{"slowlog-max-len", func(h *Handler) string { return itoa(h.slow.most.Load()) }, func(h *Handler, value []byte) (func(), string) {
 		v, reason := integerSetting(value, 0, slowMostLimit)
@@ -66,41 +72,29 @@ func integerSetting(value []byte, least, most int64) (int64, string) {
 // redisSettings are settings of Redis that clients and tools look at, with what is true here.
 func (h *Handler) redisSettings() []Setting {
 	info := h.backend.Info()
-	all := []Setting{
+	return []Setting{
 		{"appendonly", "yes"}, {"appendfsync", "always"}, {"save", ""}, {"databases", "1"}, {"maxmemory", "0"}, {"maxmemory-policy", "noeviction"},
 		{"maxclients", itoa(int64(info.ClientsMax))}, {"port", itoa(int64(info.Port))}, {"timeout", itoa(info.IdleSeconds)}, {"cluster-enabled", "no"},
 		{"replica-read-only", "yes"}, {"slave-read-only", "yes"}, {"proto-max-bulk-len", itoa(int64(h.limits.ValueBytes))},
 		{"latency-monitor-threshold", "0"},
 	}
-	for _, t := range tunables {
-		all = append(all, Setting{t.name, t.get(h)})
-	}
-	return all
 }
 
-// allSettings are the server's own settings, and Redis's where the server has none of that name.
+// allSettings are those that can change, the server's own, and Redis's, each name once.
 func (h *Handler) allSettings() []Setting {
-	own := h.settings()
-	known := map[string]bool{}
-	var all []Setting
-	for _, s := range own {
-		if s.Name != passwordSetting && !h.changes(s.Name) {
+	known := map[string]bool{passwordSetting: true}
+	all := []Setting{{passwordSetting, h.shownPassword()}}
+	for _, t := range tunables {
+		known[t.name] = true
+		all = append(all, Setting{t.name, t.get(h)})
+	}
+	for _, s := range append(h.settings(), h.redisSettings()...) {
+		if !known[s.Name] {
 			known[s.Name] = true
 			all = append(all, s)
 		}
 	}
-	all = append(all, Setting{passwordSetting, h.shownPassword()})
-	for _, s := range h.redisSettings() {
-		if !known[s.Name] {
-			all = append(all, s)
-		}
-	}
 	return all
-}
-
-// changes tells whether a setting may be another by now than the one that the server was started with.
-func (h *Handler) changes(name string) bool {
-	return slices.ContainsFunc(tunables, func(t tunable) bool { return t.name == name })
 }
 
 func parseConfigGet(p *parser) request {

@@ -22,6 +22,7 @@ type Options struct {
 	Rand     func() uint64                        // SCAN cursors, RANDOMKEY
 	Settings func() []Setting                     // of CONFIG GET; may be nil
 	After    func(time.Duration) <-chan time.Time // for DEBUG SLEEP; may be nil, then it answers at once
+	Events   string                               // the setting notify-keyspace-events; one that is not valid is as none
 	Hub      *pubsub.Hub                          // of this node; nil: the handler makes one that knows no other nodes
 	Scripts  ScriptOptions
 	Users    UserOptions
@@ -41,6 +42,7 @@ type Handler struct {
 	cursors  cursors
 	hub      *pubsub.Hub
 	slow     slowlog
+	events   notifications
 	monitors monitors
 	scripts  scripts
 
@@ -78,6 +80,8 @@ func NewHandler(o Options) *Handler {
 	if h.hub = o.Hub; h.hub == nil {
 		h.hub = pubsub.New(nil)
 	}
+	classes, _ := parseEvents(o.Events)
+	h.events.classes.Store(classes)
 	h.slow.over.Store(slowOverDefault)
 	h.slow.most.Store(slowMostDefault)
 	h.openUsers(&o.Users)

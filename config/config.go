@@ -47,6 +47,7 @@ type Config struct {
 	OutputBufferBytesMax int64
 	PushBufferBytesMax   int64
 	SubscriptionsMax     int
+	NotifyKeyspaceEvents string
 	InputBytesMax        int64 // of all connections together
 	ReplyBytesMax        int64
 	PipelineCommandsMax  int

@@ -65,7 +65,7 @@ func TestNothingSetIsTheDefault(t *testing.T) {
 
 // The same text means the same in all three places, for every setting.
 func TestThreeWaysMeanTheSame(t *testing.T) {
-	other := map[string]string{"log-level": "warn", "log-format": "json", "pprof-remote": "true", "node-name": "a", "join": "h:1",
+	other := map[string]string{"log-level": "warn", "log-format": "json", "pprof-remote": "true", "node-name": "a", "join": "h:1", "notify-keyspace-events": "KEA",
 		"data-dir": "/d", "listen": ":1", "cluster-listen": ":1", "peer-listen": ":1", "admin-listen": ":1", "advertise-host": "h", "zone": "z",
 		"cluster-secret-file": "/s", "peer-tls-cert-file": "/c", "peer-tls-key-file": "/k", "peer-tls-ca-file": "/a",
 		"requirepass": "p", "protected-mode": "false", "listen-tls": "true", "cluster-listen-tls": "true",

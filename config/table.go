@@ -125,6 +125,9 @@ func clients(c *Config) []Setting {
 		{Key: "push-buffer-bytes-max", value: integer[int64](&c.PushBufferBytesMax, 32*mib, 64*kib, 4*gib),
 			Help: "Bytes of messages (pub/sub, MONITOR) that may wait for one connection to take them; beyond it, it is closed. " +
 				"A subscriber that reads too slowly may hold that much memory."},
+		{Key: "notify-keyspace-events", value: eventClasses(&c.NotifyKeyspaceEvents),
+			Help: "Which changes of keys are published, in Redis's letters: K to __keyspace@0__, E to __keyevent@0__, and g (del, expire), $ (set), " +
+				"x (expired), h, or A for all. Told at most once, by the node that leads the key: set it on all nodes. Empty: none, which costs nothing."},
 		{Key: "subscriptions-max", value: integer(&c.SubscriptionsMax, 10000, 1, 1000000),
 			Help: "Channels and patterns that one connection may be subscribed to at a time. Each pattern is matched with every " +
 				"message."},

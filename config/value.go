@@ -145,6 +145,10 @@ func isNodeName(s string) bool {
 	return len(s) <= nodeNameBytesMax && strings.IndexFunc(s, func(r rune) bool { return !ok(r) }) < 0
 }
 
+func eventClasses(p *string) value {
+	return text{p, func(s string) bool { return strings.Trim(s, "Ag$lshzxeKEtmdn") == "" }, "letters of Ag$lshzxeKEtmdn", false}
+}
+
 func address(p *string, def string) value {
 	*p = def
 	return text{p, isAddress, "HOST:PORT (an empty HOST: all interfaces; PORT 0: any free one)", false}

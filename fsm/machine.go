@@ -40,7 +40,8 @@ type Machine struct {
 	work    mvcc.Working
 	changes []mvcc.Change
 	numbers numbers
-	next    State // the state of the batch in the making
+	cause   op.Kind // the operation that is judged
+	next    State   // the state of the batch in the making
 	// nextDocuments: the batch in the making may change documents.
 	nextDocuments bool
 }
@@ -250,6 +251,7 @@ func (m *Machine) note(c mvcc.Change) {
 			m.next.Live[c.Name.Space]++
 		}
 	}
+	c.Cause = m.cause
 	m.changes = append(m.changes, c)
 }
 

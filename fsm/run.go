@@ -37,6 +37,7 @@ func outcome(r op.Result, err error) (op.Result, error) {
 }
 
 func (m *Machine) judge(b *entryBatch, o op.Op, ts op.Timestamp) (op.Result, error) {
+	m.cause = o.Kind()
 	w := mvcc.Writer{Batch: b, Notify: m.note, Count: m.countIntents, Fits: b.fits}
 	switch o := o.(type) {
 	case *op.Multi:

@@ -19,6 +19,9 @@ type Change struct {
 	Name    op.Name
 	Record  Record // the version that is current now; Deleted when the name is gone
 	WasLive bool   // there was a version that was not deleted, expired or not
+	SameRev bool   // only its expiry changed
+	// Cause is the operation that changed it, as far as the state machine knows: a Multi or a Resolve may have been several.
+	Cause op.Kind
 }
 
 // Writer puts versions into a batch and tells about each.
@@ -68,7 +71,8 @@ func (w Writer) replace(n op.Name, old stored, had bool, next Record) error {
 		w.Batch.Set(storage.AppendCurrent(nil, n), s.encode(make([]byte, 0, s.encodedBytes())))
 	}
 	if w.Notify != nil {
-		w.Notify(Change{Name: n, Record: next, WasLive: had && old.TS > 0 && !old.Deleted})
+		w.Notify(Change{Name: n, Record: next, WasLive: had && old.TS > 0 && !old.Deleted,
+			SameRev: had && old.TS > 0 && old.Rev == next.Rev})
 	}
 	return nil
 }

@@ -40,6 +40,9 @@ type Config struct {
 	OnFollower func()
 	// OnDocuments tells that documents of the meta group may have changed here. It must not wait. May be nil.
 	OnDocuments func()
+	// OnChanges is told what became of names, after it is in the store, while this replica leads. It runs on the goroutine that
+	// applies, and must not wait. May be nil.
+	OnChanges func([]mvcc.Change)
 	// OnFault is told that what the store has of the partition can't be read, so that the replica can't serve when it leads. May be
 	// called from any goroutine, and must not wait. May be nil.
 	OnFault func(error)
@@ -82,10 +85,7 @@ func Open(cfg Config) (*Replica, error) {
 	r.leases = newLeases(r)
 	r.advice.clock = cfg.Clock
 	r.waiters = newWaiters(r)
-	machine.Observe(func(changes []mvcc.Change) {
-		r.leases.observe(changes)
-		r.waiters.observe(changes)
-	})
+	machine.Observe(r.observe)
 	if cfg.OnDocuments != nil {
 		machine.ObserveDocuments(cfg.OnDocuments)
 	}
@@ -100,6 +100,15 @@ func Open(cfg Config) (*Replica, error) {
 	r.start(r.leases.run)
 	r.start(r.waiters.run)
 	return r, nil
+}
+
+// observe is told of changes by the state machine.
+func (r *Replica) observe(changes []mvcc.Change) {
+	r.leases.observe(changes)
+	r.waiters.observe(changes)
+	if r.cfg.OnChanges != nil && r.Leads() {
+		r.cfg.OnChanges(changes)
+	}
 }
 
 func (r *Replica) start(f func()) {
