@@ -173,7 +173,10 @@ func info(cfg *config.Config, ports *ports, k *kahunaNode, started time.Time) fu
 		return 0
 	}
 	return func() commands.NodeInfo {
-		s, served := k.node.Stats(), k.server.Stats()
+		s, served := k.node.Stats(), server.Stats{}
+		if k.server != nil { // the handler asks once while it is made
+			served = k.server.Stats()
+		}
 		return commands.NodeInfo{Program: "kahuna", Version: version.Get().Version, RedisVersion: redisVersion, NodeID: s.NodeID, NodeName: name,
 			ClusterID: s.ClusterID, Started: started, Port: port(ports.client), ClusterPort: port(ports.cluster), PeerPort: port(ports.peer),
 			AdminPort: port(ports.admin), ClientsMax: cfg.ClientsMax, Nodes: s.Nodes, Partitions: s.Partitions, Leaders: s.Leaders, Replicas: s.Replication,
