@@ -10,11 +10,11 @@ import (
 // fillAndDelete writes values and deletes nearly all of them, in an order that leaves the deletions apart from what they delete.
 func fillAndDelete(t *testing.T, s *Store, n int) {
 	t.Helper()
-	value := make([]byte, 1000)
+	value := make([]byte, 10_000) // so that the deletions of all of them fit one memtable
 	for pass := range 2 {
-		for i := 0; i < n; i += 100 {
+		for i := 0; i < n; i += 10 {
 			b := s.NewBatch()
-			for k := i; k < i+100; k++ {
+			for k := i; k < i+10; k++ {
 				if key := fmt.Appendf(nil, "k%07d", k*7919%n); pass == 0 {
 					b.Set(key, value)
 				} else if k%100 != 0 {
@@ -30,10 +30,8 @@ func fillAndDelete(t *testing.T, s *Store, n int) {
 func TestReclaim(t *testing.T) {
 	o := testOptions(t.TempDir())
 	s := mustOpen(t, o)
-	const n = 20_000
+	const n = 2000
 	fillAndDelete(t, s, n)
-	must(t, s.Close()) // all of it is in tables now
-	s = mustOpen(t, o)
 	defer s.Close()
 	before, err := s.Size()
 	must(t, err)
