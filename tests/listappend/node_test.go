@@ -78,9 +78,12 @@ func (l *load) send(rng *rand.Rand, ops []op.Op) (results []op.Result, err error
 		out := l.n.Router().Do(ctx, ops)
 		return []op.Result{out[0].Result}, out[0].Err
 	}
-	if rng.IntN(2) == 0 {
+	switch way := rng.IntN(4); way {
+	case 0:
 		results, _, err = l.c.Atomic(ctx, ops, nil)
 		return results, err
+	case 1, 2:
+		return l.interactive(ctx, ops, coord.BeginOptions{Pessimistic: way == 2})
 	}
 	_, err = l.c.Transact(ctx, nil, func(tx coord.Doer) error {
 		results = results[:0]
@@ -96,6 +99,27 @@ func (l *load) send(rng *rand.Rand, ops []op.Op) (results []op.Result, err error
 	return results, err
 }
 
+// interactive runs operations step by step.
+func (l *load) interactive(ctx context.Context, ops []op.Op, o coord.BeginOptions) (results []op.Result, err error) {
+	x, err := l.c.Begin(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer x.Rollback()
+	for _, o := range ops {
+		err := x.Step(ctx, func(d coord.Doer) error {
+			out := d.Do(ctx, []op.Op{o})[0]
+			results = append(results, out.Result)
+			return out.Err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	_, err = x.Commit(ctx)
+	return results, err
+}
+
 func list(s string) (values []int) {
 	for _, w := range strings.Split(strings.TrimSuffix(s, ","), ",") {
 		if v, err := strconv.Atoi(w); err == nil {
@@ -105,12 +129,13 @@ func list(s string) (values []int) {
 	return values
 }
 
-// Concurrent transactions of all kinds on a node with several partitions are strictly serializable.
+// Concurrent transactions of all kinds (EXEC, optimistic, pessimistic) and plain operations on a node are strictly serializable,
+// whatever the number of partitions, and whether those on one partition are one log entry or not.
 func TestNodeIsStrictlySerializable(t *testing.T) {
 	for _, way := range []struct {
 		partitions int
 		single     bool
-	}{{4, true}, {4, false}, {16, false}} {
+	}{{1, true}, {1, false}, {16, true}, {16, false}} {
 		t.Run(fmt.Sprintf("%d partitions, single entry %v", way.partitions, way.single), func(t *testing.T) {
 			dir, l := t.TempDir(), &load{}
 			synctest.Test(t, func(t *testing.T) {
