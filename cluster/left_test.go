@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,70 @@ func TestLeftTransactionsIgnoreTheWallClock(t *testing.T) {
 		time.Sleep(11 * time.Minute)
 		if left, err := n.LeftTransactions(t.Context()); err != nil || len(left) != 1 || left[0].ID != id {
 			t.Errorf("after 11 minutes: %v, %v", left, err)
+		}
+	})
+}
+
+// Transactions that can't be ended do not keep others from being found: each call goes on where the one before ended.
+func TestLeftGoesRound(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		n := clustertest.Open(t, clustertest.Config(dir, 1))
+		defer clustertest.Close(t, n)
+		const all = 600
+		for i := range all {
+			id, err := n.Router().Now(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name := op.Key(fmt.Appendf(nil, "home%d", i))
+			do(t, n, &op.Prewrite{Txn: id, Home: name, AtHome: true, Deadline: id.Add(1000), Names: []op.Name{name},
+				Writes: []op.Write{{Name: name, Type: 1, Value: []byte("v")}}})
+		}
+		time.Sleep(10 * time.Second)
+		found := map[op.TxnID]bool{}
+		for range 4 {
+			left, err := n.LeftTransactions(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range left {
+				found[left[i].ID] = true
+			}
+		}
+		if len(found) != all {
+			t.Errorf("%d of %d were found", len(found), all)
+		}
+	})
+}
+
+// Names with intents, which can't be swept, do not keep others from it.
+func TestSweepGoesRound(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		n := clustertest.Open(t, clustertest.Config(dir, 1))
+		defer clustertest.Close(t, n)
+		const blocked = 600
+		expiring := func(key string, ms int64) {
+			do(t, n, &op.Set{Key: []byte(key), Value: []byte("v"), Expiry: op.Expiry{Mode: op.ExpiryIn, Milli: ms}})
+		}
+		o := &op.Prewrite{Home: op.Key([]byte("b0")), AtHome: true}
+		for i := range blocked {
+			key := fmt.Sprint("b", i)
+			expiring(key, 1000)
+			o.Names = append(o.Names, op.Key([]byte(key)))
+			o.Writes = append(o.Writes, op.Write{Name: op.Key([]byte(key)), Type: 1, Value: []byte("w")})
+		}
+		id, err := n.Router().Now(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Txn, o.Deadline = id, id.Add(5*60*1000)
+		do(t, n, o)
+		expiring("free", 2000)
+		time.Sleep(10 * time.Second)
+		if found, err := n.Inspect(); err != nil || found.Due != blocked {
+			t.Errorf("%d names are due, %d of them can't be swept: %v", found.Due, blocked, err)
 		}
 	})
 }

@@ -15,5 +15,8 @@
 // reader to the record. A coordinator that dies leaves intents whose record is pending: whoever meets them after the deadline
 // ends the transaction as aborted, by the same kind of entry, so exactly one of the two wins.
 //
+// Interactive transactions (Tx) go the same way, one step at a time. A pessimistic one locks what it touches, which is advice only,
+// and may move its snapshot on: S is then the moment of the last move, at which all that it has seen still held.
+//
 // Nothing was changed, and is said so, unless Decide was sent: only then can the end be uncertain.
 package coord
