@@ -68,7 +68,7 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 		After:    time.After,
 		Hub:      k.messages.hub,
 		Scripts:  scriptOptions(cfg, n, log),
-		Users:    commands.UserOptions{Documents: n.Documents(), Secret: secretly, Password: cfg.RequirePass, Protected: cfg.ProtectedMode},
+		Users:    commands.UserOptions{Documents: n.Documents(), Secret: secretly, Password: cfg.RequirePass, Protected: cfg.ProtectedMode, Member: n.Member},
 		Events:   cfg.NotifyKeyspaceEvents,
 	})
 	k.handler.Store(handler)

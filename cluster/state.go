@@ -90,3 +90,9 @@ func (n *Node) localState() (s *placement.State, version uint64, err error) {
 	}
 	return s, doc.Version, nil
 }
+
+// Member tells whether this node's replica of the meta group has the cluster's state: it is in, and knows what the others agree on.
+func (n *Node) Member() bool {
+	_, version, err := n.localState()
+	return err == nil && version > 0
+}

@@ -16,6 +16,9 @@ type access struct {
 	number int              // in the catalog
 	always bool             // no rights are needed: AUTH, HELLO, QUIT, RESET
 	needs  []acl.Permission // for the first names, one after the other; the last one also for all that follow
+	reads  []string         // as in readWords
+	span   int              // as in spans
+	use    channelUse       // as in channelUses; its first is 0 without channels
 }
 
 // channelUse says which arguments of a command are channels; a last one of -1 means up to the end.
@@ -71,6 +74,7 @@ func (c *Command) ruled() acl.Command {
 func (c *Command) prepare(catalog *acl.Catalog) {
 	c.access.number, _ = catalog.Number(c.fullName())
 	c.access.always = c.has("no_auth")
+	c.access.reads, c.access.span, c.access.use = readWords[c.fullName()], spans[c.fullName()], channelUses[c.fullName()]
 	c.access.needs = nil
 	for _, spec := range strings.Split(c.Access, ";") {
 		c.access.needs = append(c.access.needs, permission(spec))
@@ -96,14 +100,14 @@ func (c *Command) asked(args [][]byte, names []acl.Key) acl.Request {
 	if len(args) > 1 {
 		r.First = args[1]
 	}
-	if use, ok := channelUses[c.Name]; ok {
-		r.Channels = use.channels(args)
+	if c.access.use.first > 0 {
+		r.Channels = c.access.use.channels(args)
 	}
 	return r
 }
 
 func (c *Command) ruledKeys(args [][]byte, keys []acl.Key) []acl.Key {
-	if n := spans[c.Name]; n > 0 && len(args) > n {
+	if n := c.access.span; n > 0 && len(args) > n {
 		return append(keys, acl.Key{Name: commonPrefix(args[1 : 1+n]), Need: acl.Read, Span: true, At: 1})
 	}
 	if c.NumKeysAt > 0 {
@@ -118,7 +122,7 @@ func (c *Command) ruledKeys(args [][]byte, keys []acl.Key) []acl.Key {
 	}
 	for i := c.FirstKey; i <= last && i < len(args); i += c.Step {
 		need := c.access.needs[min(len(keys), len(c.access.needs)-1)]
-		if words := readWords[c.Name]; words != nil && !names(args[i+1:], words) {
+		if words := c.access.reads; words != nil && !names(args[i+1:], words) {
 			need = acl.Write
 		}
 		keys = append(keys, acl.Key{Name: args[i], Need: need, At: i})

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -90,19 +91,23 @@ func (g *guesses) of(key guesser, now time.Time) *failures {
 	return f
 }
 
-// makeRoom forgets those without a recent failure; if all are recent, any of them.
+// makeRoom forgets some of a few without a recent failure; if all of them have one, the one with the fewest.
 func (g *guesses) makeRoom(now time.Time) {
+	var least guesser
+	looked, fewest := 0, int(math.MaxInt)
 	for key, f := range g.failed {
+		if looked++; looked > 16 {
+			break
+		}
+		n := f.count
 		if f.stale(now) && f.waiting == 0 {
-			delete(g.failed, key)
+			n = 0
+		}
+		if n < fewest {
+			least, fewest = key, n
 		}
 	}
-	for key := range g.failed {
-		if len(g.failed) < guessersMax {
-			return
-		}
-		delete(g.failed, key)
-	}
+	delete(g.failed, least)
 }
 
 func (f *failures) note(now time.Time) {

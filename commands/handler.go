@@ -54,6 +54,8 @@ type Handler struct {
 	guesses   guesses
 	denials   denials
 	protected atomic.Bool
+	member    func() bool
+	isMember  atomic.Bool // member said so once
 
 	mu       sync.Mutex // guards what follows; held for moments only
 	sessions map[int64]*Session

@@ -9,13 +9,31 @@ const errDenied = "DENIED Redis is running in protected mode because protected m
 	"2) Make users with ACL SETUSER and turn the default user off. " +
 	"3) Set protected-mode = false, if nobody reaches the server who must not."
 
+// errNoUsers is for a node that joins. Clients know LOADING, and try again.
+const errNoUsers = "LOADING the node is joining the cluster and does not know its users yet"
+
 // Refusal is what a client from an address is told instead of being served; empty: it is served. While the default user needs no
 // password, protected mode lets in only clients of the same machine.
 func (h *Handler) Refusal(remote string) string {
+	if !h.knowsUsers() {
+		return errNoUsers
+	}
 	if !h.protected.Load() || !h.users.Default().User().Open() || local(remote) {
 		return ""
 	}
 	return errDenied
+}
+
+// knowsUsers tells whether this node has the users of its cluster. Once it has them it keeps them.
+func (h *Handler) knowsUsers() bool {
+	if h.member == nil || h.isMember.Load() {
+		return true
+	}
+	if !h.member() || h.LoadUsers() != nil {
+		return false
+	}
+	h.isMember.Store(true)
+	return true
 }
 
 // local tells whether an address is one of this machine. What is no IP address is a socket of it, or a test's.

@@ -22,8 +22,8 @@ type Documents interface {
 }
 
 const (
-	userPrefix   = "user/" // of the documents of users; the name follows
-	userFormat   = 1       // the first byte of such a document; then when the user was made, then its rules as text
+	userPrefix   = "acl/" // of the documents of users; the name follows. See UserOptions.Member for its place in the order
+	userFormat   = 1      // the first byte of such a document; then when the user was made, then its rules as text
 	usersMax     = 10_000
 	userNameMax  = 512 // bytes
 	userPatience = 2 * time.Second
@@ -37,6 +37,9 @@ type UserOptions struct {
 	Secret    func([]byte) // fills a slice with what nobody can guess; nil: Options.Rand does
 	Password  string       // of the default user while no document says otherwise; empty: none is asked for
 	Protected bool         // protected mode, see Refusal
+	// Member tells whether this node has the cluster's state, so that it has the users too: their documents sort before the state's,
+	// and are there first when a node is filled. Until then nobody is served, as nobody's rights are known. nil: always.
+	Member func() bool
 }
 
 // openUsers makes the table of users with the default one alone.
@@ -48,6 +51,7 @@ func (h *Handler) openUsers(o *UserOptions) {
 	}
 	h.users = acl.NewUsers(h.fallback)
 	h.protected.Store(o.Protected)
+	h.member = o.Member
 }
 
 // secret is so many hexadecimal digits that nobody can guess.

@@ -79,7 +79,7 @@ func (c *conn) refusal(remote string) string {
 	text := c.srv.cfg.Refuse(remote)
 	if text != "" {
 		c.srv.count.rejected.Add(1)
-		c.srv.warn(c, "client refused: protected mode")
+		c.srv.warn(c, "client refused: "+text[:min(len(text), 64)])
 	}
 	return text
 }
