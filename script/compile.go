@@ -107,6 +107,9 @@ func compile(code, name string) (proto *lua.FunctionProto, err error) {
 	return proto, nil
 }
 
+// tokenShown is how many bytes of a token an error shows.
+const tokenShown = 80
+
 // syntaxError writes an error of the parser as Lua does.
 func syntaxError(err error, code, name string) error {
 	var e *parse.Error
@@ -120,5 +123,5 @@ func syntaxError(err error, code, name string) error {
 	if e.Pos.Line == parse.EOF {
 		return fmt.Errorf("%s:%d: %s near '<eof>'", name, 1+strings.Count(strings.TrimSuffix(code, "\n"), "\n"), message)
 	}
-	return fmt.Errorf("%s:%d: %s near '%s'", name, e.Pos.Line, message, e.Token)
+	return fmt.Errorf("%s:%d: %s near '%s'", name, e.Pos.Line, message, e.Token[:min(len(e.Token), tokenShown)])
 }

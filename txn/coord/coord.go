@@ -146,8 +146,7 @@ func (c *Coordinator) attempt(ctx context.Context, watches []op.Seen, fn func(tx
 	if tx.err != nil {
 		return false, tx.err
 	}
-	_, err = tx.commit(ctx)
-	return true, err
+	return true, tx.end(ctx)
 }
 
 // Atomic runs operations as one transaction: as one log entry when all their names are in one partition.

@@ -174,7 +174,7 @@ func newWorld(t *testing.T, n *cluster.Node) *world {
 func set(key, value string) op.Op { return &op.Set{Key: []byte(key), Value: []byte(value)} }
 func get(key string) op.Op        { return &op.Get{Key: []byte(key)} }
 
-// transact runs operations as one transaction, never as one entry.
+// transact runs operations as one transaction whose operations are not known beforehand.
 func transact(c *coord.Coordinator, ops ...op.Op) ([]op.Outcome, error) {
 	var out []op.Outcome
 	_, err := c.Transact(context.Background(), nil, func(tx coord.Doer) error {
