@@ -30,7 +30,7 @@ func (e *echo) Allowed([][]byte) (allowed, known bool) { return true, true }
 func (e *echo) Log(int, string)                        {}
 
 func small() Limits {
-	return Limits{Steps: 200_000, Time: time.Minute, MemoryBytes: 4 << 20, TotalBytes: 16 << 20, ReplyBytes: 1 << 20}
+	return Limits{Steps: 80_000, Time: time.Minute, MemoryBytes: 2 << 20, TotalBytes: 16 << 20, ReplyBytes: 1 << 20}
 }
 
 func engine(l Limits) *Engine { return New(Options{Limits: l, Now: time.Now, Version: "7.4.0"}) }
