@@ -13,4 +13,6 @@
 //  5. A lock's lease is ended only by an entry that names the grant it ends, proposed by the leader after the lease's whole
 //     length has passed on its monotonic clock since it learned of the grant. So a change of leader, a pause or a jump of a
 //     clock can lengthen a lease, never shorten it.
+//  6. Who waits for a lock gets it in the order of arrival (waiters.go). Losing the line with the leader loses no lock and grants
+//     none: it is advice on what to propose.
 package partition

@@ -43,7 +43,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.SetOutput(out)
 	systems := fs.String("systems", strings.Join(allSystems, ","), "systems to compare, separated by commas")
 	pattern := fs.String("workloads", "", "regular expression; only workloads with a matching id run: "+strings.Join(ids(), " "))
-	seconds := fs.Float64("seconds", 3, "measured seconds per cell and round; a warm-up of one sixth comes before")
+	seconds := fs.Float64("seconds", 3, "measured seconds per cell and round; a warm-up of one eighth comes before")
 	clients := fs.Int("clients", 50, "clients of the workloads that are not about the number of clients")
 	fs.IntVar(&o.rounds, "rounds", 3, "rounds; the result is the median")
 	fs.BoolVar(&o.quick, "quick", false, "one round of 0.5 s per cell and a short look at idle servers: a trial, not a measurement")
@@ -76,7 +76,7 @@ func (o *options) fill(rest []string, systems, pattern string, seconds float64, 
 		return fmt.Errorf("--clients must be 1 to %d", clientsMax)
 	}
 	o.measure = time.Duration(seconds * float64(time.Second))
-	o.warmup = o.measure / 6
+	o.warmup = o.measure / 8
 	if err := o.chooseSystems(systems); err != nil {
 		return err
 	}

@@ -118,7 +118,9 @@ func (d *etcdDriver) operation(w *etcdWorker, wl Workload, n int) (func() error,
 	case CAS:
 		return w.cas(n)
 	case Lock:
-		return w.lock(n)
+		return w.lock(lockName(n))
+	case LockHot:
+		return w.lock(hotLock)
 	case Sequence:
 		return w.sequence(), nil
 	case TxnOneSlot, TxnTwoSlots:
@@ -128,7 +130,7 @@ func (d *etcdDriver) operation(w *etcdWorker, wl Workload, n int) (func() error,
 }
 
 // lock is concurrency.Mutex with a session of the worker, which keeps its lease alive and revokes it at the end.
-func (w *etcdWorker) lock(n int) (func() error, error) {
+func (w *etcdWorker) lock(name string) (func() error, error) {
 	session, err := concurrency.NewSession(w.client, concurrency.WithTTL(sessionTTLSec), concurrency.WithContext(w.ctx))
 	if err != nil {
 		return nil, err
@@ -140,7 +142,7 @@ func (w *etcdWorker) lock(n int) (func() error, error) {
 		_, err := w.client.Revoke(ctx, session.Lease())
 		return err
 	}
-	mutex := concurrency.NewMutex(session, lockName(n))
+	mutex := concurrency.NewMutex(session, name)
 	return func() error {
 		if err := mutex.Lock(w.ctx); err != nil {
 			return err

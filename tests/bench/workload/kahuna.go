@@ -66,6 +66,14 @@ func (kahunaDialect) lock(c *resp.Conn, worker int) (load.Worker, error) {
 	}}, nil
 }
 
+func (kahunaDialect) lockHot(c *resp.Conn, worker int) load.Worker {
+	owner := lockOwner(worker)
+	return &stepWorker{client: client{Conn: c}, steps: []step{
+		{command: command("LOCK", hotLock, owner, lockTTLMs, "WAIT", lockTTLMs), right: increasing()},
+		{command: command("UNLOCK", hotLock, owner), right: isOne},
+	}}
+}
+
 func (kahunaDialect) sequence(c *resp.Conn) load.Worker {
 	return &stepWorker{client: client{Conn: c}, steps: []step{{command: command("SEQNEXT", "sequence"), right: increasing()}}}
 }

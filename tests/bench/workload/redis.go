@@ -82,6 +82,9 @@ func (redisDialect) lock(c *resp.Conn, worker int) (load.Worker, error) {
 	}}, nil
 }
 
+// lockHot is not there: Redis has no lock to wait for.
+func (redisDialect) lockHot(*resp.Conn, int) load.Worker { return nil }
+
 func (redisDialect) sequence(c *resp.Conn) load.Worker {
 	return &stepWorker{client: client{Conn: c}, steps: []step{{command: command("INCR", "sequence"), right: increasing()}}}
 }

@@ -26,6 +26,7 @@ type respDriver struct {
 type dialect interface {
 	cas(c *resp.Conn, worker int) (load.Worker, error)
 	lock(c *resp.Conn, worker int) (load.Worker, error)
+	lockHot(c *resp.Conn, worker int) load.Worker // nil: there is none
 	sequence(c *resp.Conn) load.Worker
 }
 
@@ -33,7 +34,10 @@ func newRESPDriver(addr string, d dialect) *respDriver {
 	return &respDriver{addr: addr, dialect: d, keys: dataKeys()}
 }
 
-func (d *respDriver) Supports(Workload) bool { return true }
+// Supports is false for a lock that is waited for where there is none.
+func (d *respDriver) Supports(w Workload) bool {
+	return w.Kind != LockHot || d.dialect.lockHot(nil, 0) != nil
+}
 
 func (d *respDriver) Close() error { return nil }
 
@@ -112,6 +116,8 @@ func (d *respDriver) newWorker(c *resp.Conn, w Workload, n int) (load.Worker, er
 		return d.dialect.cas(c, n)
 	case Lock:
 		return d.dialect.lock(c, n)
+	case LockHot:
+		return d.dialect.lockHot(c, n), nil
 	case Sequence:
 		return d.dialect.sequence(c), nil
 	case TxnOneSlot, TxnTwoSlots:

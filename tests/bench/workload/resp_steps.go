@@ -70,6 +70,9 @@ func increasing() func(r *resp.Reply) bool {
 
 func isOne(r *resp.Reply) bool { return r.IsInt(1) }
 
+// hotLock is the lock that all workers share.
+const hotLock = "lock:hot"
+
 func lockName(worker int) string  { return fmt.Sprintf("lock:%d", worker) }
 func lockOwner(worker int) string { return fmt.Sprintf("owner:%d", worker) }
 func casKey(worker int) string    { return fmt.Sprintf("cas:%08d", worker) }

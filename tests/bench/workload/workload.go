@@ -19,6 +19,7 @@ const (
 	Sequence                // next number of one counter that all workers share
 	TxnOneSlot              // two keys of the worker with one hash tag
 	TxnTwoSlots             // two keys of the worker in far apart hash slots
+	LockHot                 // wait for the lock that all workers share, and release it
 )
 
 // Keys is how many keys Set and Get use; ValueBytes is the size of every value.
@@ -55,6 +56,7 @@ func All(clients int) []Workload {
 		{ID: "get-p16", Kind: Get, Clients: clients, Pipeline: 16},
 		{ID: "cas", Kind: CAS, Clients: clients, Pipeline: 1},
 		{ID: IDLock, Kind: Lock, Clients: clients, Pipeline: 1},
+		{ID: "lock-hot", Kind: LockHot, Clients: clients, Pipeline: 1},
 		{ID: IDSequence, Kind: Sequence, Clients: clients, Pipeline: 1},
 		{ID: "txn-1slot", Kind: TxnOneSlot, Clients: clients, Pipeline: 1},
 		{ID: "txn-2slots", Kind: TxnTwoSlots, Clients: clients, Pipeline: 1},
@@ -62,7 +64,7 @@ func All(clients int) []Workload {
 }
 
 var titles = map[Kind]string{
-	Set: "SET", Get: "GET", CAS: "compare-and-set", Lock: "LOCK+UNLOCK pair", Sequence: "next of one sequence",
+	Set: "SET", Get: "GET", CAS: "compare-and-set", Lock: "LOCK+UNLOCK pair", LockHot: "one lock passed on", Sequence: "next of one sequence",
 	TxnOneSlot: "2 keys, one slot", TxnTwoSlots: "2 keys, two slots",
 }
 

@@ -38,6 +38,12 @@ func TestEveryRESPWorkloadDoesRightOperations(t *testing.T) {
 			if w.Clients > 4 {
 				w.Clients = 8 // the many connections are not the point here
 			}
+			if name == system.Redis && w.Kind == LockHot {
+				continue
+			}
+			if w.Kind == LockHot {
+				w.Clients = 1 // the fake server lets nobody wait
+			}
 			t.Run(name+"/"+w.ID, func(t *testing.T) {
 				t.Parallel()
 				r := runCell(t, name, startFake(t, ""), w)

@@ -1,0 +1,126 @@
+package commands
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kahuna/resp"
+)
+
+// blocking is a session whose connection can be watched, in a bubble, and what it has sent.
+type blocking struct {
+	s    *Session
+	w    resp.Writer
+	sent string
+	gone context.CancelFunc // the client goes
+	busy chan struct{}      // closed when Serve has returned
+}
+
+func (r *rig) blocking(id int64) *blocking {
+	b := &blocking{}
+	ctx, gone := context.WithCancel(context.Background())
+	b.gone = gone
+	b.s = r.Open(Conn{ID: id, Watch: func() (context.Context, func()) {
+		b.sent += string(b.w.Bytes())
+		b.w.Reset()
+		return ctx, func() {}
+	}})
+	return b
+}
+
+// serve begins to serve a pipeline and returns when nothing happens any more.
+func (b *blocking) serve(line string) {
+	b.busy = make(chan struct{})
+	go func() {
+		b.s.Serve(context.Background(), bytesOf(line), &b.w)
+		b.sent += string(b.w.Bytes())
+		b.w.Reset()
+		close(b.busy)
+	}()
+	synctest.Wait()
+}
+
+func (b *blocking) want(t *testing.T, want string) {
+	t.Helper()
+	synctest.Wait()
+	if b.sent != want {
+		t.Errorf("sent %q, want %q", b.sent, want)
+	}
+	b.sent = ""
+}
+
+// TestBlockingLock sees that a LOCK that waits answers what was before it, holds back what is behind it, and gets its turn.
+func TestBlockingLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(Limits{})
+		c := r.client(1, 2)
+		c.send(lines("LOCK l o 60000")...)
+		b := r.blocking(2)
+		b.serve("ECHO a;LOCK l p 1000 WAIT 5000;ECHO b")
+		b.want(t, "$1\r\na\r\n")
+		if got := c.send(lines("CLIENT LIST ID 2;INFO clients")...); !strings.Contains(got, "flags=b") || !strings.Contains(got, "blocked_clients:1") {
+			t.Errorf("nobody sees that it waits: %q", got)
+		}
+		c.send(lines("UNLOCK l o")...)
+		synctest.Wait()
+		if !strings.HasPrefix(b.sent, ":") || !strings.HasSuffix(b.sent, "\r\n$1\r\nb\r\n") {
+			t.Errorf("sent %q", b.sent)
+		}
+		<-b.busy
+		if got := c.send(lines("INFO clients")...); !strings.Contains(got, "blocked_clients:0") {
+			t.Errorf("it seems to wait still: %q", got)
+		}
+	})
+}
+
+func TestBlockingLockEnds(t *testing.T) {
+	for end, want := range map[string]string{
+		"time":                     "$-1\r\n+PONG\r\n",
+		"CLIENT UNBLOCK 2":         "$-1\r\n+PONG\r\n",
+		"CLIENT UNBLOCK 2 TIMEOUT": "$-1\r\n+PONG\r\n",
+		"CLIENT UNBLOCK 2 ERROR":   "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n+PONG\r\n",
+		"gone":                     "-TRYAGAIN the wait was ended\r\n+PONG\r\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(Limits{})
+			c := r.client(1, 2)
+			c.send(lines("LOCK l o 60000")...)
+			b := r.blocking(2)
+			b.serve("LOCK l p 1000 WAIT 5000;PING")
+			begun := time.Now()
+			switch end {
+			case "time":
+				<-b.busy
+				if took := time.Since(begun); took != 5*time.Second {
+					t.Errorf("it waited %v", took)
+				}
+			case "gone":
+				b.gone()
+			default:
+				if got := c.send(lines(end)...); got != ":1\r\n" {
+					t.Errorf("%s: %q", end, got)
+				}
+			}
+			<-b.busy
+			b.want(t, want)
+			if got := c.send(lines("CLIENT UNBLOCK 2")...); got != ":0\r\n" {
+				t.Errorf("%s: it is unblocked twice: %q", end, got)
+			}
+		})
+	}
+}
+
+// TestNoWaitInMulti sees that a transaction does not wait, as those of Redis do not.
+func TestNoWaitInMulti(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(Limits{})
+		c := r.client(1, 2)
+		c.send(lines("LOCK l o 60000")...)
+		b := r.blocking(2)
+		b.serve("MULTI;LOCK l p 1000 WAIT 5000;DBSIZE;EXEC")
+		b.want(t, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$-1\r\n:0\r\n")
+	})
+}
