@@ -23,8 +23,8 @@ func TestWaitingForLocks(t *testing.T) {
 	stop(t, s)
 }
 
-// waiting waits until so many wait for a lock.
-func waiting(t *testing.T, c *wire.Conn, lock string, n int) {
+// awaitLine waits until so many wait for a lock.
+func awaitLine(t *testing.T, c *wire.Conn, lock string, n int) {
 	t.Helper()
 	for limit := time.Now().Add(60 * time.Second); ; {
 		info := do(t, c, "LOCKINFO", lock)
@@ -58,7 +58,7 @@ func waitInPipeline(t *testing.T, s *rig.Server) {
 	if got := receive(t, w).String(); got != `$"before"` {
 		t.Errorf("before: %s", got)
 	}
-	waiting(t, o, "p", 1)
+	awaitLine(t, o, "p", 1)
 	expect(t, o, "(nil)", "LOCK", "p", "x", "1000")
 	expect(t, o, "1", "UNLOCK", "p", "o")
 	token := receive(t, w).String()
@@ -81,7 +81,7 @@ func waitInOrder(t *testing.T, s *rig.Server) {
 		if err := c.Send([]string{"LOCK", "f", fmt.Sprint(i), "60000", "WAIT", "60000"}); err != nil {
 			t.Fatal(err)
 		}
-		waiting(t, o, "f", i+1)
+		awaitLine(t, o, "f", i+1)
 		all = append(all, c)
 	}
 	do(t, o, "UNLOCK", "f", "o")
@@ -108,21 +108,21 @@ func waitAndGo(t *testing.T, s *rig.Server) {
 		return c
 	}
 	first := ask("first")
-	waiting(t, o, "d", 1)
+	awaitLine(t, o, "d", 1)
 	second := ask("second")
-	waiting(t, o, "d", 2)
+	awaitLine(t, o, "d", 2)
 	first.Close()
-	waiting(t, o, "d", 1)
+	awaitLine(t, o, "d", 1)
 	first = ask("first")
-	waiting(t, o, "d", 2)
+	awaitLine(t, o, "d", 2)
 	do(t, o, "UNLOCK", "d", "o")
 	if r := receive(t, first); r.Nil() || r.Err() != "" {
 		t.Errorf("it has lost its place: %s", r)
 	}
 	third := ask("third")
-	waiting(t, o, "d", 2)
+	awaitLine(t, o, "d", 2)
 	second.Close()
-	waiting(t, o, "d", 1)
+	awaitLine(t, o, "d", 1)
 	expect(t, first, "1", "UNLOCK", "d", "first")
 	if r := receive(t, third); r.Nil() || r.Err() != "" {
 		t.Errorf("who has gone is in the way: %s", r)
@@ -137,7 +137,7 @@ func waitUnblocked(t *testing.T, s *rig.Server) {
 		if err := w.Send([]string{"LOCK", "u", "w", "60000", "WAIT", "60000"}); err != nil {
 			t.Fatal(err)
 		}
-		waiting(t, o, "u", 1)
+		awaitLine(t, o, "u", 1)
 		expect(t, o, "1", "CLIENT", "UNBLOCK", id, how.reason)
 		if got := receive(t, w).String(); !strings.Contains(got, how.want) {
 			t.Errorf("%s: %s", how.reason, got)
