@@ -7,41 +7,54 @@ import (
 	"sync"
 	"time"
 
-	"kahuna/fsm"
+	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/partition"
 )
 
-// atOnce runs a single operation the way nearly all go: its partition is led here, and nothing is in the way. It costs none of
-// the bookkeeping of a task. ended is false when the operation is to be sent the long way; it is then in no log.
+// atOnce runs a single operation the way nearly all go: the leader of its partition is known, here or elsewhere, and nothing is in the
+// way. It costs none of the bookkeeping of a task. ended is false when the operation is to be sent the long way; it is then in no
+// log.
 func (r *Router) atOnce(ctx context.Context, at op.Timestamp, o op.Op, out *op.Outcome) (ended bool) {
 	if isRangeOp(o) || op.Size(o) > entryBytes {
 		return false
 	}
-	replica := r.replica(r.routes.Load().find(o))
-	if replica == nil {
-		return false
-	}
-	if o.ReadOnly() {
-		ctx, cancel := context.WithTimeout(ctx, r.timeout)
-		defer cancel()
-		results, err := replica.Read(ctx, at, []op.Op{o})
-		if err != nil || results[0].Status.Bounce() {
+	id := r.routes.Load().find(o)
+	replica := r.replica(id)
+	ops := []op.Op{o}
+	var s sent
+	switch {
+	case replica == nil || !replica.Leads():
+		if o.ReadOnly() && (at != mvcc.Latest || !points(ops)) {
 			return false
 		}
-		out.Result = results[0]
-		return true
+		s = r.lane(id, o.ReadOnly()).put(ops)
+	case o.ReadOnly():
+		return r.readAtOnce(ctx, replica, at, ops, out)
+	default:
+		pending, err := replica.Submit(ops)
+		if err != nil {
+			return false
+		}
+		s = pending
 	}
-	pending, err := replica.Submit(fsm.Unit{o})
-	if err != nil {
-		return false
-	}
-	results, err := r.await(ctx, pending)
+	results, err := r.await(ctx, s)
 	switch {
-	case errors.Is(err, partition.ErrUncertain):
+	case errors.Is(err, partition.ErrUncertain) && !o.ReadOnly():
 		out.Err = fmt.Errorf("%w: the write was sent to the log but its end was not seen", ErrUncertain)
 		return true
 	case err != nil || results[0].Status.Bounce():
+		return false
+	}
+	out.Result = results[0]
+	return true
+}
+
+func (r *Router) readAtOnce(ctx context.Context, replica *partition.Replica, at op.Timestamp, ops []op.Op, out *op.Outcome) (ended bool) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	results, err := replica.Read(ctx, at, ops)
+	if err != nil || results[0].Status.Bounce() {
 		return false
 	}
 	out.Result = results[0]
@@ -65,14 +78,14 @@ func (t *timers) put(timer *time.Timer) {
 }
 
 // await waits for a unit's end, for a bounded time.
-func (r *Router) await(ctx context.Context, p *partition.Pending) ([]op.Result, error) {
+func (r *Router) await(ctx context.Context, s sent) ([]op.Result, error) {
 	timer := r.timers.get(r.timeout)
 	defer r.timers.put(timer)
 	select {
-	case <-p.Done():
-		return p.Result()
+	case <-s.Done():
+		return s.Result()
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return nil, partition.Abandoned(p)
+	return nil, partition.Abandoned(s)
 }
