@@ -130,9 +130,9 @@ type Node struct {
 	history     *History
 	collector   collector
 	faulted     sync.Once
+	replicas    replicaSet
 
 	mu       sync.Mutex
-	replicas map[uint32]*partition.Replica
 	starting error // why the node can't serve; nil when it may, if its groups have leaders
 
 	ctx     context.Context
@@ -144,7 +144,7 @@ type Node struct {
 // use once Ready says so. Nobody else may use the directory.
 func Open(cfg Config) (*Node, error) {
 	cfg.setDefaults()
-	n := &Node{cfg: cfg, replicas: map[uint32]*partition.Replica{}, starting: errors.New("the node is starting")}
+	n := &Node{cfg: cfg, starting: errors.New("the node is starting")}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.waiters = &partition.Quota{Max: int64(cfg.WaitersMax)}
 	n.disk = diskGuard{free: cfg.DiskFree, reserve: cfg.DiskReserveBytes}
@@ -273,9 +273,7 @@ func (n *Node) openReplica(id uint32) error {
 	if err != nil {
 		return err
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.replicas[id] = r
+	n.replicas.add(r)
 	if id == fsm.Meta {
 		n.meta = r
 	}
@@ -311,11 +309,7 @@ func (n *Node) Close() error {
 		n.hub.Close()
 	}
 	var errs []error
-	n.mu.Lock()
-	replicas := n.replicas
-	n.replicas = map[uint32]*partition.Replica{}
-	n.mu.Unlock()
-	for _, r := range replicas {
+	for _, r := range n.replicas.takeAll() {
 		errs = append(errs, r.Close())
 	}
 	if n.router != nil {
@@ -348,17 +342,14 @@ func (n *Node) Router() *Router { return n.router }
 
 // Replica is this node's replica of a partition; nil when it has none.
 func (n *Node) Replica(id uint32) *partition.Replica {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.replicas[id]
+	return n.replicas.get(id)
 }
 
 // Replicas are all replicas of this node.
 func (n *Node) Replicas() []*partition.Replica {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	all := make([]*partition.Replica, 0, len(n.replicas))
-	for _, r := range n.replicas {
+	by := n.replicas.all()
+	all := make([]*partition.Replica, 0, len(by))
+	for _, r := range by {
 		all = append(all, r)
 	}
 	return all
@@ -372,6 +363,15 @@ func (n *Node) Ready() error {
 	n.mu.Unlock()
 	if err != nil {
 		return err
+	}
+	routes := n.router.routes.Load()
+	if routes.version == 0 {
+		return errors.New("the range map is not known yet")
+	}
+	for id, r := range routes.byID {
+		if slices.Contains(r.Replicas, n.identity.Node()) && n.Replica(id) == nil {
+			return fmt.Errorf("the replica of partition %d is not open yet", id)
+		}
 	}
 	for _, r := range n.Replicas() {
 		if err := n.current(r); err != nil {

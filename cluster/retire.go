@@ -69,9 +69,7 @@ func (n *Node) handleWhoIs(ctx context.Context, body []byte) ([]byte, error) {
 // retire removes a replica from this node. What is left of it is a grave, made durable before its log goes: a store that a power
 // cut has taken back must not hold a replica without a log.
 func (n *Node) retire(r *partition.Replica) error {
-	n.mu.Lock()
-	delete(n.replicas, r.ID())
-	n.mu.Unlock()
+	n.replicas.remove(r.ID())
 	if err := r.Close(); err != nil {
 		return err
 	}
