@@ -88,7 +88,7 @@ func (n *Node) reports(s *placement.State) placement.Reports {
 		case ok && seen.at >= n.controlling:
 			r[id] = placement.NodeReport{Age: now - seen.at, Replicas: seen.sight.Replicas}
 		default:
-			r[id] = placement.NodeReport{Age: now - n.controlling}
+			r[id] = placement.NodeReport{Age: now - n.controlling, Unheard: true}
 		}
 	}
 	return r

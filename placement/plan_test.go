@@ -66,21 +66,54 @@ func TestDeadNodeIsReplaced(t *testing.T) {
 	expect(t, "no quorum", c.plans(), "")
 }
 
-// What an old leader says, or a node that is not heard of, is not believed.
+// What an old leader says, or a node that is not heard of, is not believed; a leader is believed before others.
 func TestOldReportsAreNotBelieved(t *testing.T) {
-	c := still(t, 4, 1, 3)
-	c.groups[1].leader = "n00"
-	c.terms[1] = 5
-	c.edit(func(s *State) error { return s.SetStatus("n02", Draining) })
-	r := c.reports()
-	old := ReplicaReport{Range: 1, Leads: true, Term: 4, Members: []Member{{ID: "n03", Voter: true, Live: true}}}
-	r["n01"].Replicas[len(r["n01"].Replicas)-1] = old
-	old.Term = 6
-	r["n03"] = NodeReport{Age: c.limits.LiveWithin + 1, Replicas: []ReplicaReport{old}}
-	c.limits.DeadAfter = time.Hour
-	expect(t, "there is nobody to replace it", texts(Plan(c.s, r, c.limits)), "")
-	r["n03"] = NodeReport{}
-	if got := texts(Plan(c.s, r, c.limits)); !strings.Contains(got, "set replicas of partition 1: n02 -> n03 (its node drains)") {
+	s, limits := newState(t, 5, 1, 3), DefaultLimits()
+	say := func(leads bool, term, applied uint64) NodeReport {
+		return NodeReport{Replicas: []ReplicaReport{{Range: 1, Leads: leads, Term: term, Applied: applied}}}
+	}
+	silent, unheard := say(true, 9, 9), say(true, 9, 9)
+	silent.Age, unheard.Unheard = limits.LiveWithin+1, true
+	r := Reports{"n00": say(true, 5, 7), "n01": say(true, 6, 6), "n02": say(false, 7, 9), "n03": silent, "n04": unheard, "who": say(true, 9, 9)}
+	if got := best(s, r, limits)[1].node; got != 1 {
+		t.Errorf("the report of n%02d is taken", got)
+	}
+	r["n00"], r["n01"] = say(false, 7, 8), say(false, 6, 20)
+	if got := best(s, r, limits)[1].node; got != 2 {
+		t.Errorf("the report of n%02d is taken", got)
+	}
+	v := newView(s, r, limits)
+	if v.nodes[3].live || v.nodes[4].live || !v.nodes[2].live {
+		t.Errorf("%+v", v.nodes)
+	}
+}
+
+// A replica that was to go to a node that died or drains goes back, or nowhere if the others are enough.
+func TestReplicaGoesBack(t *testing.T) {
+	c := still(t, 6, 1, 3)
+	c.s = c.s.Clone()
+	c.s.Ranges[0].Replicas = []string{"n00", "n01", "n05"}
+	expect(t, "on its way", c.plans(), "")
+	c.edit(func(s *State) error { return s.SetStatus("n05", Draining) })
+	expect(t, "it drains", c.plans(), "set replicas of partition 1: n05 -> n02 ("+whyRedirect+")")
+	c = still(t, 4, 1, 3)
+	c.s = c.s.Clone()
+	c.s.MetaVoters, c.s.Ranges[0].Replicas = []string{"n00"}, []string{"n00", "n01", "n03"}
+	for _, id := range []string{"n02", "n03"} {
+		c.edit(func(s *State) error { return s.SetStatus(id, Draining) })
+	}
+	if got := c.plans(); !strings.Contains(got, "set replicas of partition 1: n03 -> none ("+whyRedirect) {
+		t.Error(got)
+	}
+}
+
+// Two nodes with one address are never to be in one group: Raft refuses that.
+func TestAddressesDoNotMeet(t *testing.T) {
+	c := still(t, 5, 1, 5)
+	c.down["n03"], c.down["n04"] = time.Hour, time.Hour
+	c.edit(func(s *State) error { return s.Join(Node{ID: "new", PeerAddr: s.Node("n04").PeerAddr}) })
+	c.tick()
+	if got := c.plans(); !strings.Contains(got, "voters: n04 -> new") || !strings.Contains(got, "partition 1: n04 -> new") {
 		t.Error(got)
 	}
 }

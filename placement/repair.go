@@ -29,7 +29,7 @@ func (p *planner) repair() {
 			if from, to, ok := p.redirect(g, p.pool.pick); ok {
 				p.move(g, from, to, whyRedirect)
 			}
-		} else if trouble := p.trouble(g); trouble < troubles && g.movable() && g.settled() {
+		} else if trouble := p.trouble(g); trouble < troubles && g.movable() {
 			queues[trouble] = append(queues[trouble], g)
 		}
 	}

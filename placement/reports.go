@@ -3,14 +3,17 @@ package placement
 import "time"
 
 // Reports is what the meta group's leader was told by nodes, by their ids. A node without a report is unknown: it gets nothing and
-// loses nothing. A new leader that has not heard from a node counts from when it began to lead.
+// loses nothing.
 type Reports map[string]NodeReport
 
 // NodeReport is what a node said of itself.
 type NodeReport struct {
-	Age      time.Duration // since it was heard of
+	Age      time.Duration // since it was heard of; or, if it never was, since it began to be expected
+	Unheard  bool          // it never was: it is not live, whatever the age, but may be dead
 	Replicas []ReplicaReport
 }
+
+func (n *NodeReport) live(l Limits) bool { return !n.Unheard && n.Age <= l.LiveWithin }
 
 // ReplicaReport is what a node said of one of its replicas, that of the meta group too (its id is fsm.Meta).
 type ReplicaReport struct {

@@ -158,6 +158,10 @@ func (c *cluster) judge(step Step) {
 		c.t.Fatalf("%v: to a node that is %s", step, to.Status)
 	}
 	switch step.Kind {
+	case SetReplicas:
+		c.judgeQuorum(step, c.s.FindRange(step.Range).Replicas)
+	case SetMetaVoters:
+		c.judgeQuorum(step, c.s.MetaVoters)
 	case TransferLeader:
 		if m := g.at(step.To); g.leader != step.From || !m.Voter || !m.CaughtUp {
 			c.t.Fatalf("%v of %+v", step, g)
@@ -170,6 +174,16 @@ func (c *cluster) judge(step Step) {
 				c.t.Fatalf("%v: it is a member of group %d", step, id)
 			}
 		}
+	}
+}
+
+func (c *cluster) judgeQuorum(step Step, wanted []string) {
+	live := 0
+	for _, id := range wanted {
+		live += number(c.live(id))
+	}
+	if live < quorum(len(wanted)) {
+		c.t.Fatalf("%v: of %v, %d are live", step, wanted, live)
 	}
 }
 
@@ -326,7 +340,7 @@ func (c *cluster) event() {
 	}
 }
 
-var seeds = flag.Int("seeds", 60, "how many clusters are simulated")
+var seeds = flag.Int("seeds", 50, "how many clusters are simulated")
 
 // Nodes die, come back, lose their disks, join, drain and leave. No group ever loses its quorum by what is planned, the bounds
 // hold, and when all is calm the cluster comes to rest as it should be.

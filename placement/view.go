@@ -47,7 +47,7 @@ func newView(s *State, r Reports, limits Limits) *view {
 			own += number(report.Replicas[j].Range != fsm.Meta)
 		}
 		v.nodes[i] = node{id: n.ID, zone: zone, addr: n.PeerAddr, reported: own, active: n.Status == Active, left: n.Status == Left,
-			live: known && report.Age <= limits.LiveWithin, dead: known && report.Age >= limits.DeadAfter}
+			live: known && report.live(limits), dead: known && report.Age >= limits.DeadAfter}
 	}
 	v.zones = len(zones)
 	taken := make([]bool, v.zones)
@@ -68,7 +68,7 @@ func best(s *State, r Reports, limits Limits) map[uint32]*source {
 	all := make([]source, 0, len(s.Ranges)+1)
 	for i := range s.Nodes {
 		report, known := r[s.Nodes[i].ID]
-		if !known || report.Age > limits.LiveWithin || s.Nodes[i].Status == Left {
+		if !known || !report.live(limits) || s.Nodes[i].Status == Left {
 			continue
 		}
 		for j := range report.Replicas {
