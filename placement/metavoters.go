@@ -18,13 +18,13 @@ func (p *planner) metaVoters() {
 		}
 	case p.replaceVoter(g, dead, "its node is dead"), p.replaceVoter(g, drains, "its node drains"):
 	case len(g.wanted) > g.least && p.first(g.wanted, drains) >= 0:
-		p.dropVoter(g)
+		p.dropVoter(g, drains)
 	case len(g.wanted) < g.want:
 		if to := p.voter(g, -1); to >= 0 && g.survives(-1, to) {
 			p.exchange(SetMetaVoters, g, -1, to, "there are too few voters")
 		}
 	case len(g.wanted) > g.want:
-		p.dropVoter(g)
+		p.dropVoter(g, func(*node) bool { return true })
 	}
 }
 
@@ -41,15 +41,15 @@ func (p *planner) replaceVoter(g *group, is func(*node) bool, why string) bool {
 	return false
 }
 
-// dropVoter gives up a vote: of a node that drains, or is silent, or any but the leader's.
-func (p *planner) dropVoter(g *group) {
+// dropVoter gives up a vote of a node that is so: rather of one that drains, or is silent, than of another, and last the leader's.
+func (p *planner) dropVoter(g *group, is func(*node) bool) {
 	order := g.leaderLast()
 	slices.SortStableFunc(order, func(a, b int) int {
 		x, y := &p.nodes[a], &p.nodes[b]
 		return cmp.Or(cmp.Compare(number(x.active), number(y.active)), cmp.Compare(number(x.live), number(y.live)))
 	})
 	for _, from := range order {
-		if len(g.wanted) > 1 && g.survives(from, -1) {
+		if is(&p.nodes[from]) && g.survives(from, -1) {
 			p.exchange(SetMetaVoters, g, from, -1, "there are too many voters")
 			return
 		}

@@ -118,6 +118,67 @@ func TestAddressesDoNotMeet(t *testing.T) {
 	}
 }
 
+// A node that drains waits for its replicas and its vote as long as those that are left would have no live quorum.
+func TestDrainKeepsTheQuorum(t *testing.T) {
+	c := still(t, 3, 1, 3)
+	c.groups[1].leader, c.groups[fsm.Meta].leader = "n00", "n00"
+	c.down["n01"] = c.limits.LiveWithin + 1
+	c.edit(func(s *State) error { return s.SetStatus("n02", Draining) })
+	c.groups[1].at("n01").Live, c.groups[fsm.Meta].at("n01").Live = false, false
+	expect(t, "while another is silent", c.plans(), "")
+	delete(c.down, "n01")
+	c.groups[1].at("n01").Live, c.groups[fsm.Meta].at("n01").Live = true, true
+	const none = "n02 -> none"
+	if got := c.plans(); strings.Count(got, none) != 2 {
+		t.Error(got)
+	}
+}
+
+// As long as replicas can be in different zones they are, also when nodes join and counts are to be even.
+func TestZonesStayApart(t *testing.T) {
+	c := newCluster(t, 3, 6, 3, 30, 3)
+	for range 4 {
+		c.edit(func(s *State) error {
+			id := fmt.Sprintf("m%d", len(s.Nodes))
+			return s.Join(Node{ID: id, PeerAddr: id, Zone: "z1"})
+		})
+		c.settle()
+	}
+	for _, r := range c.s.Ranges {
+		zones := map[string]bool{}
+		for _, id := range r.Replicas {
+			zones[c.s.Node(id).Zone] = true
+		}
+		if len(zones) != 3 {
+			t.Errorf("range %d: %v", r.ID, r.Replicas)
+		}
+	}
+	if replicas, _ := c.counts(); replicas["m6"] == 0 {
+		t.Error("those that joined have nothing", replicas)
+	}
+	if n := c.made["two replicas are in one zone"]; n > 0 {
+		t.Errorf("%d times two replicas came into one zone", n)
+	}
+}
+
+// A node that is leaving is not forgotten while a group that nobody leads might have it.
+func TestForgetWaitsForEveryLeader(t *testing.T) {
+	c := still(t, 5, 2, 1)
+	c.s = c.s.Clone()
+	c.s.MetaVoters = []string{"n00", "n01", "n02"}
+	for range 10 {
+		c.tick()
+	}
+	c.edit(func(s *State) error { return s.SetStatus("n04", Leaving) })
+	c.down["n04"] = time.Hour
+	c.tick()
+	leader := c.groups[1].leader
+	c.groups[1].leader = ""
+	expect(t, "partition 1 has no leader", c.plans(), "")
+	c.groups[1].leader = leader
+	expect(t, "it has one", c.plans(), "forget n04 (it is leaving, and has nothing left)")
+}
+
 func TestStepsAtOnce(t *testing.T) {
 	c := still(t, 6, 40, 3)
 	c.limits.StepsAtOnce, c.limits.FillsAtOnce = 3, 100

@@ -47,6 +47,8 @@ func TestReconcile(t *testing.T) {
 		{"and not before", "A B D", "a", "A+ B+ C- d~", "nothing: d is to vote and has not caught up"},
 		{"a dead surplus one", "A B", "a", "A+ B+ C-", "remove c: it is not wanted"},
 		{"a live surplus one is needed for the quorum", "A B", "a", "A+ B- C+", "nothing: without c there would be no live quorum"},
+		{"nothing goes without a quorum", "A B", "a", "A+ B- C-", "nothing: without c there would be no live quorum"},
+		{"addresses are passed on in order", "A B C", "a", "A+ B+(else) C+(addr-b)", "add voter c: it has a new address"},
 		{"no vote without a quorum", "A B C D", "a", "A+ B- C- d+", "nothing: d would not make a live quorum"},
 		{"a leader hands over before it goes", "A B D", "c", "A+ B+ C+ D+", "transfer a: the leader is not to stay a member"},
 		{"to one that has caught up", "A B D", "c", "A~ B- C+ D+", "transfer d: the leader is not to stay a member"},
