@@ -9,7 +9,7 @@ import (
 	"kahuna/op"
 )
 
-var whole = flag.Bool("whole", false, "take 1,000 nodes and 100,000 partitions, and let them come to rest, which takes minutes")
+var whole = flag.Bool("whole", false, "take 1,000 nodes and 100,000 partitions, and let them come to rest, which takes some minutes")
 
 // largeCluster has more partitions than slots: they are cut between names.
 func largeCluster(t *testing.T, nodes, partitions int) *cluster {
@@ -42,7 +42,7 @@ func TestLargeCluster(t *testing.T) {
 		nodes, partitions, passes = 1000, 100_000, 1000
 	}
 	c := largeCluster(t, nodes, partitions)
-	c.limits.StepsAtOnce, c.limits.Transfers = nodes, 2*nodes
+	c.limits.StepsAtOnce, c.limits.FillsAtOnce, c.limits.Transfers = nodes, 20, 2*nodes
 	c.tick()
 	for i := range nodes / 50 {
 		id := c.s.Nodes[i*37].ID

@@ -135,8 +135,12 @@ func (c *cluster) do(steps []Step) {
 	if now := c.inFlight(); now > max(before, c.limits.StepsAtOnce) {
 		c.t.Fatalf("%d ranges in flight: %v", now, steps)
 	}
+	places := c.s.places()
 	for _, step := range steps {
 		c.made[step.Why]++
+		if step.Kind == SetReplicas {
+			c.judgeQuorum(step, c.s.Ranges[places[step.Range]].Replicas)
+		}
 		c.judge(step)
 	}
 }
@@ -158,8 +162,6 @@ func (c *cluster) judge(step Step) {
 		c.t.Fatalf("%v: to a node that is %s", step, to.Status)
 	}
 	switch step.Kind {
-	case SetReplicas:
-		c.judgeQuorum(step, c.s.FindRange(step.Range).Replicas)
 	case SetMetaVoters:
 		c.judgeQuorum(step, c.s.MetaVoters)
 	case TransferLeader:
