@@ -131,11 +131,10 @@ func (l *line) overtakes(o *op.LockAcquire) bool {
 // present is how many wait: those who left do not count.
 func (l *line) present() int { return l.waiting.Len() + l.coming.holders }
 
-// ready are the places that are to be granted now, and those that can be answered without: owners who hold the lock and can change
+// ready are the places that are to be granted when the lock is held as t, or nobody behind one who holds it if blocked, and those that can be answered without: owners who hold the lock and can change
 // over, and requests that clash with how it is held. Nobody is granted the lock from behind somebody who has to wait. To change
 // over is no overtaking: who waits ahead waits for that owner.
-func (l *line) ready() (grants, others []*place) {
-	t, blocked := l.expected()
+func (l *line) ready(t tenure, blocked bool) (grants, others []*place) {
 	for e := l.waiting.Front(); e != nil; e = e.Next() {
 		p := e.Value.(*place)
 		switch {

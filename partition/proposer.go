@@ -32,7 +32,11 @@ func (r *Replica) Submit(u fsm.Unit) (*Pending, error) {
 		return nil, ErrNotLeader
 	}
 	u, _ = r.waiters.yield(u)
-	return r.submit(&Pending{ops: u, units: 1, encoded: fsm.AppendUnit(nil, u)})
+	p, err := r.submit(&Pending{ops: u, units: 1, encoded: fsm.AppendUnit(nil, u)})
+	if err == nil {
+		r.waiters.anticipate(u)
+	}
+	return p, err
 }
 
 // SubmitNumbered is Submit for units that another node sent under a number. ops are those of all the units; the units and their
@@ -52,7 +56,12 @@ func (r *Replica) SubmitNumbered(units []fsm.Unit, encoded []byte, number fsm.Nu
 		}
 	}
 	p.encoded = encoded
-	return r.submit(p)
+	ops := p.ops
+	sent, err := r.submit(p)
+	if err == nil {
+		r.waiters.anticipate(ops)
+	}
+	return sent, err
 }
 
 func (r *Replica) submit(p *Pending) (*Pending, error) {

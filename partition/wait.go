@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"kahuna/fsm"
@@ -248,6 +249,39 @@ func (w *waiters) yielding(ops []op.Op) (yielded []op.Op, changed bool) {
 		ops[i] = modest
 	}
 	return ops, changed
+}
+
+// anticipate proposes, behind a unit that was just put into the queue, the locks that it frees for those whose turn it is then. So a
+// lock is passed on in one log entry. When the unit frees nothing, who was proposed does not get the lock and waits on.
+func (w *waiters) anticipate(u fsm.Unit) {
+	if w.places.Load() == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, o := range u {
+		switch o := o.(type) {
+		case *op.LockRelease:
+			w.freed(o.Name, 1)
+		case *op.LockExpire:
+			w.freed(o.Name, 1)
+		case *op.LockBreak:
+			if o.AnyOwner {
+				w.freed(o.Name, math.MaxInt)
+			} else {
+				w.freed(o.Name, 1)
+			}
+		}
+	}
+}
+
+// freed proposes a lock as if so many of its holders had gone. While grants are under way it does not.
+func (w *waiters) freed(name []byte, holders int) {
+	if l := w.lines[string(name)]; l != nil && l.coming.holders == 0 && l.held.holders > 0 {
+		t := l.held
+		t.holders = max(0, t.holders-holders)
+		w.take(l, t, false)
+	}
 }
 
 // modest is what an operation becomes that would overtake somebody; else the operation itself.

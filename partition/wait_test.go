@@ -146,10 +146,13 @@ func TestClientGoesWhileTheLockComes(t *testing.T) {
 		onLeader(t, func(t *testing.T, r *Replica) {
 			r.mustWrite(t, withTTL(exclusive("o"), 60_000))
 			ctx, cancel := context.WithCancel(t.Context())
+			told := make(chan bool, 1) // the client knows that it has the lock
 			go func() {
-				if res, err := r.Wait(ctx, withTTL(exclusive("w"), 3_600_000)); !errors.Is(err, context.Canceled) || res.Done {
+				res, err := r.Wait(ctx, withTTL(exclusive("w"), 3_600_000))
+				if res.Done == errors.Is(err, context.Canceled) {
 					t.Errorf("%+v, %v", res, err)
 				}
+				told <- res.Done
 			}()
 			synctest.Wait()
 			p, err := r.Submit(fsm.Unit{&op.LockRelease{Name: rigLock, Owner: []byte("o")}})
@@ -164,8 +167,8 @@ func TestClientGoesWhileTheLockComes(t *testing.T) {
 			}
 			cancel()
 			time.Sleep(time.Second)
-			if info := r.lockInfo(t); info.Found {
-				t.Errorf("%d turns after the release: still held by %s", after, info.Lock.Holds[0].Owner)
+			if info := r.lockInfo(t); info.Found != <-told {
+				t.Errorf("%d turns after the release: held, and the client does not know, or the other way round: %+v", after, info.Lock)
 			}
 		})
 	}

@@ -124,10 +124,16 @@ func (w *waiters) changed(c *mvcc.Change) {
 
 // grant proposes the lock for those whose turn it is. w.mu is held, as in all that follows.
 func (w *waiters) grant(l *line) {
+	t, doubtful := l.expected()
+	w.take(l, t, doubtful)
+}
+
+// take is grant when the lock is held as t.
+func (w *waiters) take(l *line, t tenure, blocked bool) {
 	if l.ended {
 		return
 	}
-	grants, others := l.ready()
+	grants, others := l.ready(t, blocked)
 	for _, p := range grants {
 		l.quit(p)
 		p.granting = true

@@ -108,7 +108,11 @@ func (g *game) hold(o *op.LockAcquire) {
 
 func (g *game) letGo(owner string) {
 	delete(g.told, owner)
-	g.log = append(g.log, rigUnit{ops: fsm.Unit{&op.LockRelease{Name: rigLock, Owner: []byte(owner)}}, plain: true})
+	unit := fsm.Unit{&op.LockRelease{Name: rigLock, Owner: []byte(owner)}}
+	g.log = append(g.log, rigUnit{ops: unit, plain: true})
+	if g.r.IntN(2) == 0 {
+		g.w.anticipate(unit)
+	}
 }
 
 // end ends a call: its time is over, or its client gone.

@@ -250,6 +250,26 @@ func TestWhoLeavesIsPassedOver(t *testing.T) {
 	}
 }
 
+// A release takes the next owner's grant along into its log entry; one that frees nothing makes nobody a holder.
+func TestReleaseTakesTheGrantAlong(t *testing.T) {
+	r := newRig(t)
+	r.lock(exclusive("o"))
+	w, v := r.wait("w"), r.wait("v")
+	for _, owner := range []string{"nobody", "o"} {
+		unit := []op.Op{&op.LockRelease{Name: rigLock, Owner: []byte(owner)}}
+		r.plain(unit[0])
+		r.w.anticipate(unit)
+		if len(r.log) != 2 || ownerOf(r.log[1].ops[0]) != "w" {
+			t.Fatalf("proposed behind it: %+v", r.log)
+		}
+		r.want(w, "")
+		r.settle()
+	}
+	r.want(w, "token")
+	r.want(v, "")
+	r.wantHolders("w ")
+}
+
 // Somebody who left is in nobody's way.
 func TestAbsentOwnerDoesNotBlock(t *testing.T) {
 	r := newRig(t)
