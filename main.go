@@ -49,7 +49,7 @@ func (p program) app() *cli.App {
 		ExitErrHandler: func(*cli.Context, error) {}, // run does it
 		OnUsageError:   usageError,
 		Action:         noCommand,
-		Commands: []*cli.Command{p.serverCommand(), p.lockCommand(), p.seqCommand(), p.kvCommand(), p.pingCommand(),
+		Commands: []*cli.Command{p.serverCommand(), p.lockCommand(), p.seqCommand(), p.kvCommand(), p.pingCommand(), p.demoCommand(),
 			p.versionCommand()},
 	}
 }

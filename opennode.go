@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	gometrics "runtime/metrics"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -183,8 +184,17 @@ func info(cfg *config.Config, ports *ports, k *kahunaNode, started time.Time) fu
 			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes, MemoryBytes: memoryBytes(), Keys: s.Keys,
 			IdleSeconds: int64(cfg.IdleTimeout.Seconds()), ProcessID: os.Getpid(), OS: runtime.GOOS + " " + runtime.GOARCH, Commands: served.Commands,
 			BytesIn: served.BytesIn, BytesOut: served.BytesOut, Rejected: served.Rejected,
-			Extra: append(historyFields(&s), commands.Field{Name: "messages_not_delivered_to_nodes", Value: strconv.FormatInt(k.messages.relay.Dropped(), 10)})}
+			Extra: append(append(placementFields(&s), historyFields(&s)...), commands.Field{Name: "messages_not_delivered_to_nodes", Value: strconv.FormatInt(k.messages.relay.Dropped(), 10)})}
 	}
+}
+
+// placementFields are what INFO tells of where leaders and replicas are.
+func placementFields(s *cluster.Stats) []commands.Field {
+	leads, placement := strings.Trim(fmt.Sprint(s.Led), "[]"), "complete"
+	if s.Placement != nil {
+		placement = strings.ReplaceAll(s.Placement.Error(), "\n", "; ")
+	}
+	return []commands.Field{{Name: "leads", Value: strings.ReplaceAll(leads, " ", ",")}, {Name: "placement", Value: placement}}
 }
 
 // historyFields are what INFO tells of the history.

@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"errors"
+	"slices"
+
 	"kahuna/fsm"
 	"kahuna/op"
 )
@@ -14,6 +17,8 @@ type Stats struct {
 	Partitions  int // in the range map
 	Replicas    int // on this node
 	Leaders     int
+	Led         []uint32 // the partitions that this node believes to lead, 0 (meta) among them, rising
+	Placement   error    // what is still to be done, as far as this node knows, until all replicas are where they are to be; nil: nothing
 	OpsWritten  uint64
 	OpsRead     uint64
 	Entries     uint64
@@ -43,6 +48,9 @@ func (n *Node) Stats() Stats {
 		s.OpsWritten, s.OpsRead, s.Entries = s.OpsWritten+written, s.OpsRead+read, s.Entries+entries
 		s.Waiting += r.Waiting()
 		s.Waiters += r.Waiters()
+		if r.Leads() {
+			s.Led = append(s.Led, r.ID())
+		}
 		if r.ID() != fsm.Meta {
 			s.Replicas++
 			s.Keys += r.Machine().State().Live[op.SpaceKey]
@@ -51,6 +59,8 @@ func (n *Node) Stats() Stats {
 			}
 		}
 	}
+	slices.Sort(s.Led)
+	s.Placement = errors.Join(state.Complete(), n.Placed())
 	log := n.log.Stats()
 	s.LogSyncs, s.LogWritten, s.LogBytes = log.Syncs, log.Bytes, int64(log.DiskBytes)
 	if store, err := n.store.Stats(); err == nil {

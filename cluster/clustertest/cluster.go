@@ -1,7 +1,6 @@
 package clustertest
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -9,7 +8,6 @@ import (
 
 	"kahuna/cluster"
 	"kahuna/op"
-	"kahuna/placement"
 	"kahuna/raftgroup/simnet"
 )
 
@@ -115,27 +113,12 @@ func (c *Cluster) WaitPlaced() {
 			if n == nil {
 				continue
 			}
-			if err := errors.Join(complete(n.Router().State()), n.Placed()); err != nil {
+			if err := n.Stats().Placement; err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-}
-
-func complete(s *placement.State) error {
-	active := 0
-	for _, node := range s.Nodes {
-		if node.Status == placement.Active {
-			active++
-		}
-	}
-	for _, r := range s.Ranges {
-		if len(r.Replicas) != min(s.Replication, active) {
-			return fmt.Errorf("partition %d has replicas on %v, of %d nodes", r.ID, r.Replicas, active)
-		}
-	}
-	return nil
 }
 
 // Leader is the node that leads a partition; -1: none does.

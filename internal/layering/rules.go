@@ -16,7 +16,7 @@ type layer struct {
 var layers = []layer{
 	{packages: []string{"tests", "internal/testcluster", "examples"}}, // harnesses, which run all of it, and what users copy
 	{packages: []string{""}},
-	{packages: []string{"server", "admin", "config", "lockrun", "certs"}},
+	{packages: []string{"server", "admin", "config", "lockrun", "certs", "demo"}},
 	{packages: []string{"commands"}},
 	{packages: []string{"script"}},
 	{packages: []string{"txn/coord"}},
