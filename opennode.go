@@ -71,6 +71,8 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 		Scripts:  scriptOptions(cfg, n, log),
 		Users:    commands.UserOptions{Documents: n.Documents(), Secret: secretly, Password: cfg.RequirePass, Protected: cfg.ProtectedMode, Member: n.Member},
 		Events:   cfg.NotifyKeyspaceEvents,
+
+		Cluster: n, Operators: n,
 	})
 	k.handler.Store(handler)
 	k.users = followUsers(handler, log)
@@ -311,5 +313,5 @@ type sessions struct {
 }
 
 func (s sessions) Open(info server.ConnInfo) server.Session {
-	return &session{s.handler.Open(commands.Conn{ID: info.ID, Remote: info.Remote, Local: info.Local, Kill: info.Kill, Flush: info.Flush, Push: info.Push, Collect: info.Collect, Watch: info.Watch}), s.limits, nil}
+	return &session{s.handler.Open(commands.Conn{ID: info.ID, Remote: info.Remote, Local: info.Local, Cluster: info.Port == server.PortCluster, Kill: info.Kill, Flush: info.Flush, Push: info.Push, Collect: info.Collect, Watch: info.Watch}), s.limits, nil}
 }

@@ -155,6 +155,7 @@ func Open(cfg Config) (*Node, error) {
 	n.start(n.join)
 	n.start(n.tend)
 	n.start(n.control)
+	n.start(n.followLeaders)
 	n.start(n.sweep)
 	n.start(n.collectRecords)
 	n.start(n.compact)
@@ -218,6 +219,7 @@ func (n *Node) connect() {
 	n.hub.Handle(callTransfer, n.handleTransfer)
 	n.hub.Handle(callWait, n.handleWait)
 	n.hub.Handle(callLeave, n.handleLeave)
+	n.hub.Handle(callLeaders, n.handleLeaders)
 	for kind, handler := range n.cfg.Calls {
 		n.hub.Handle(kind, handler)
 	}

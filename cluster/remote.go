@@ -25,6 +25,7 @@ const (
 	callTransfer hub.Kind = 0x26 // partition, node: hand the leadership over
 	callWait     hub.Kind = 0x27 // partition, milliseconds, lock: wait for its turn
 	callLeave    hub.Kind = 0x28 // partition, lock: its owner waits no more
+	callLeaders  hub.Kind = 0x29 // nothing: which partitions the node leads
 	// 0x30 to 0x4f are for what packages above tell each other.
 )
 

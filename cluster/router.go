@@ -22,6 +22,7 @@ type Router struct {
 	self       string                 // this node's id
 	routes     atomic.Pointer[routes] // never nil
 	hints      hints
+	last       hints         // who led partitions last, for those who are told whom to ask
 	turn       atomic.Uint64 // whose turn it is to be asked when nobody is known to lead
 	hub        *hub.Hub
 	running    sync.WaitGroup  // what was sent to other nodes

@@ -13,12 +13,21 @@ type routes struct {
 	state   *placement.State
 	version uint64 // of the document it is from
 	byID    map[uint32]*placement.Range
+
+	slots        *[op.Slots]uint32 // the partition that answers for each slot
+	clusterAddrs map[string]string // of members, by id, those that have one
 }
 
 func newRoutes(s *placement.State, version uint64) *routes {
-	r := &routes{state: s, version: version, byID: make(map[uint32]*placement.Range, len(s.Ranges))}
+	r := &routes{state: s, version: version, byID: make(map[uint32]*placement.Range, len(s.Ranges)), slots: slotPartitions(s.Ranges),
+		clusterAddrs: make(map[string]string, len(s.Nodes))}
 	for i := range s.Ranges {
 		r.byID[s.Ranges[i].ID] = &s.Ranges[i]
+	}
+	for i := range s.Nodes {
+		if n := &s.Nodes[i]; n.Status != placement.Left && n.ClusterAddr != "" {
+			r.clusterAddrs[n.ID] = n.ClusterAddr
+		}
 	}
 	return r
 }

@@ -117,6 +117,14 @@ func (p *parser) protocol() int {
 	return int(v)
 }
 
+// mode is what a client takes the server for, by the port that it came by.
+func (s *Session) mode() string {
+	if s.conn.Cluster {
+		return "cluster"
+	}
+	return "standalone"
+}
+
 func (s *Session) hello(w *resp.Writer) {
 	info := s.h.backend.Info()
 	w.Map(7)
@@ -129,7 +137,7 @@ func (s *Session) hello(w *resp.Writer) {
 	w.BulkString("id")
 	w.Int(s.conn.ID)
 	w.BulkString("mode")
-	w.BulkString("standalone")
+	w.BulkString(s.mode())
 	w.BulkString("role")
 	w.BulkString("master")
 	w.BulkString("modules")

@@ -108,6 +108,7 @@ var errorPrefix = []struct {
 	{cluster.ErrCollected, "ERR "},
 	{cluster.ErrHolds, "ERR "},
 	{cluster.ErrFault, "ERR "},
+	{cluster.ErrRefused, "ERR "},
 	{script.ErrLimit, "ERR script stopped, nothing was changed: "},
 }
 

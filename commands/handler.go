@@ -26,6 +26,9 @@ type Options struct {
 	Hub      *pubsub.Hub                          // of this node; nil: the handler makes one that knows no other nodes
 	Scripts  ScriptOptions
 	Users    UserOptions
+
+	Cluster   Cluster   // nil: there is one node
+	Operators Operators // of NODE and PARTITION; nil: they are refused
 }
 
 // Handler makes sessions and holds what they share: the command table, the cursors of SCAN, and the list of clients. It is
@@ -57,6 +60,9 @@ type Handler struct {
 	member    func() bool
 	isMember  atomic.Bool // member said so once
 
+	cluster   Cluster
+	operators Operators
+
 	mu       sync.Mutex // guards what follows; held for moments only
 	sessions map[int64]*Session
 	opened   int64 // sessions opened since the start
@@ -69,6 +75,9 @@ func NewHandler(o Options) *Handler {
 		after: o.After, table: newTable(), sessions: map[int64]*Session{},
 	}
 	h.scripts.init(o)
+	if h.cluster, h.operators = o.Cluster, o.Operators; h.cluster == nil {
+		h.cluster = alone{o.Backend}
+	}
 	if h.settings == nil {
 		h.settings = func() []Setting { return nil }
 	}
@@ -96,7 +105,9 @@ type Conn struct {
 	ID     int64  // unique on this node, from 1, rising
 	Remote string // address and port
 	Local  string
-	Kill   func() // closes the connection from outside; it must not wait. May be nil
+	// Cluster tells that the client came by the port for cluster-aware clients, which may be told to go elsewhere.
+	Cluster bool
+	Kill    func() // closes the connection from outside; it must not wait. May be nil
 	// Flush sends the replies that Serve has written so far and empties its Writer. Serve calls it between replies when
 	// many bytes have gathered. May be nil.
 	Flush func() error

@@ -9,11 +9,12 @@ import (
 
 func parseInfo(p *parser) request {
 	sections := p.words()
-	return request{local: func(c *call) { c.w.Verbatim("txt", c.s.h.info(sections)) }}
+	return request{local: func(c *call) { c.w.Verbatim("txt", c.s.info(sections)) }}
 }
 
 // info writes the sections that are asked for, each once, in their usual order. A section that there is not is no error.
-func (h *Handler) info(asked [][]byte) string {
+func (s *Session) info(asked [][]byte) string {
+	h := s.h
 	want := map[string]bool{}
 	for _, a := range asked {
 		want[lower(a)] = true
@@ -21,15 +22,15 @@ func (h *Handler) info(asked [][]byte) string {
 	all := len(asked) == 0 || want["all"] || want["default"] || want["everything"]
 	info := h.backend.Info()
 	var b strings.Builder
-	for _, s := range h.infoSections(&info) {
-		if !all && !want[strings.ToLower(s.name)] {
+	for _, section := range s.infoSections(&info) {
+		if !all && !want[strings.ToLower(section.name)] {
 			continue
 		}
 		if b.Len() > 0 {
 			b.WriteString("\r\n")
 		}
-		b.WriteString("# " + s.name + "\r\n")
-		for _, f := range s.fields {
+		b.WriteString("# " + section.name + "\r\n")
+		for _, f := range section.fields {
 			b.WriteString(f.Name + ":" + oneLine(f.Value) + "\r\n")
 		}
 	}
@@ -41,15 +42,19 @@ type infoSection struct {
 	fields []Field
 }
 
-func (h *Handler) infoSections(i *NodeInfo) []infoSection {
+func (s *Session) infoSections(i *NodeInfo) []infoSection {
+	h, enabled := s.h, "0"
+	if s.conn.Cluster {
+		enabled = "1"
+	}
 	now := h.now()
 	uptime := max(int64(now.Sub(i.Started).Seconds()), 0)
 	clients, ever := h.count()
-	cluster := []Field{{"cluster_enabled", "0"}, number("nodes", i.Nodes), number("partitions", i.Partitions),
+	cluster := []Field{{"cluster_enabled", enabled}, number("nodes", i.Nodes), number("partitions", i.Partitions),
 		number("partitions_led_here", i.Leaders), number("replicas_per_partition", i.Replicas), {"cluster_id", i.ClusterID}}
 	return []infoSection{
 		{"Server", []Field{
-			{"redis_version", i.RedisVersion}, {i.Program + "_version", i.Version}, {"redis_mode", "standalone"}, {"os", i.OS}, {"arch_bits", "64"},
+			{"redis_version", i.RedisVersion}, {i.Program + "_version", i.Version}, {"redis_mode", s.mode()}, {"os", i.OS}, {"arch_bits", "64"},
 			number("process_id", i.ProcessID), {"node_id", i.NodeID}, {"node_name", i.NodeName}, {"run_id", i.NodeID}, number("tcp_port", i.Port),
 			number("cluster_port", i.ClusterPort), number("peer_port", i.PeerPort), number("admin_port", i.AdminPort),
 			number("server_time_usec", now.UnixMicro()), number("uptime_in_seconds", uptime), number("uptime_in_days", uptime/86400),

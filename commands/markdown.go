@@ -20,6 +20,7 @@ var groups = []struct{ name, title string }{
 	{"pubsub", "Messages"},
 	{"connection", "Connection"},
 	{"server", "Server"},
+	{"cluster", "Nodes and partitions"},
 }
 
 // Markdown is the table of all commands, as it stands in the README between the marks.

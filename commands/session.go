@@ -122,6 +122,12 @@ func (s *Session) accept(x *execution) {
 		s.add(x, request{err: "ERR " + strings.ToUpper(row.fullName()) + " inside BEGIN is not allowed"})
 		return
 	}
+	if s.conn.Cluster {
+		if to := s.redirection(row, x.args); to != "" {
+			s.reject(x, to)
+			return
+		}
+	}
 	if s.h.monitors.n.Load() > 0 {
 		s.h.monitors.feed(s, row, x.args)
 	}

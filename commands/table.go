@@ -32,6 +32,7 @@ type Command struct {
 	direct func(s *Session, x *execution) // acts on the session itself, also inside MULTI; instead of parse
 	parent string
 	access access // for the check of rights
+	routed bool   // a cluster-aware client finds the node for it by its names
 }
 
 // keyed gives rows their key positions.
@@ -54,7 +55,7 @@ func newTable() *table {
 		lockRows(), keyRows(), scanRows(), sequenceRows(), stringRows(), counterRows(), genericRows(), keyspaceRows(),
 		expiryRows(), transactionRows(), beginRows(), snapshotRows(), connectionRows(), serverRows(), scriptingRows(),
 		pubsubRows(),
-		objectRows(), databaseRows(),
+		objectRows(), databaseRows(), clusterRows(),
 	} {
 		for i := range rows {
 			t.add(&rows[i])
@@ -68,6 +69,7 @@ func (t *table) add(c *Command) {
 	for i := range c.Sub {
 		sub := &c.Sub[i]
 		sub.parent = c.Name
+		sub.routed = sub.FirstKey > 0 || sub.NumKeysAt > 0
 		if sub.Group == "" {
 			sub.Group = c.Group
 		}
@@ -78,6 +80,7 @@ func (t *table) add(c *Command) {
 			sub.Flags = c.Flags
 		}
 	}
+	c.routed = c.FirstKey > 0 || c.NumKeysAt > 0
 	t.byName[c.Name] = c
 	t.sorted = append(t.sorted, c)
 }

@@ -1,0 +1,146 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"kahuna/cluster"
+	"kahuna/fsm"
+	"kahuna/op"
+	"kahuna/placement"
+)
+
+func partitionRow() Command {
+	return operatorRow("partition", "The partitions of the cluster. Partition 0 is the meta group, which keeps what the cluster agrees on about itself.", []Command{
+		{Name: "list", Arity: 2, Summary: "All partitions: a map each, with where it begins and ends, its leader, and the nodes that are to have its replicas.", parse: parsePartitionList},
+		{Name: "info", Arity: 3, Syntax: "partition", Summary: "One partition: a map, with all replicas as its leader sees them.", parse: parsePartitionInfo},
+		{Name: "leader", Arity: 4, Syntax: "partition node", Summary: "Hands the leadership to a node with a replica. The cluster may hand it on later, to even out what nodes lead.", parse: parsePartitionLeader},
+		{Name: "move", Arity: 7, Syntax: "partition FROM node TO node", Summary: "Moves a replica from one node to another.", parse: parsePartitionMove},
+		{Name: "help", Arity: 2, Summary: "The subcommands.", parse: parseHelp("partition")},
+	})
+}
+
+// partition takes the id of a partition.
+func (p *parser) partition() uint32 {
+	id := p.int()
+	if id < 0 || id > math.MaxUint32 {
+		p.fail(errNotInteger)
+	}
+	return uint32(id)
+}
+
+func parsePartitionLeader(p *parser) request {
+	id, node := p.partition(), string(p.next())
+	return p.operate(func(ctx context.Context, c *call, o Operators) error { return c.ordered(o.Lead(ctx, id, node)) })
+}
+
+func parsePartitionMove(p *parser) request {
+	id := p.partition()
+	from := p.word("FROM")
+	to := p.word("TO")
+	return p.operate(func(ctx context.Context, c *call, o Operators) error { return c.ordered(o.Move(ctx, id, from, to)) })
+}
+
+// word takes what follows a word that must be there.
+func (p *parser) word(before string) string {
+	if !p.is(before) {
+		p.fail(errSyntax)
+	}
+	return string(p.next())
+}
+
+func parsePartitionList(p *parser) request {
+	return p.operate(func(ctx context.Context, c *call, o Operators) error {
+		all, err := o.Overview(ctx)
+		if err != nil {
+			return err
+		}
+		c.w.Array(len(all.State.Ranges) + 1)
+		c.details(metaDetails(all))
+		for i := range all.State.Ranges {
+			c.details(rangeDetails(all, &all.State.Ranges[i]))
+		}
+		return nil
+	})
+}
+
+func metaDetails(all *cluster.Overview) []detail {
+	leader, _ := all.Leader(fsm.Meta)
+	return []detail{{"id", 0}, {"from", "meta"}, {"to", "meta"}, {"leader", nodeName(all, leader)}, {"replicas", nodeNames(all, all.State.MetaVoters)}}
+}
+
+func rangeDetails(all *cluster.Overview, r *placement.Range) []detail {
+	leader, _ := all.Leader(r.ID)
+	to := "end"
+	if !fsm.IsEnd(r.To) {
+		to = border(r.To)
+	}
+	return []detail{{"id", int(r.ID)}, {"from", border(r.From)}, {"to", to}, {"leader", nodeName(all, leader)}, {"replicas", nodeNames(all, r.Replicas)}}
+}
+
+// border is where a partition begins, or the next one after it: a slot, and a name where that is cut.
+func border(p op.Position) string {
+	if len(p.Name) == 0 {
+		return fmt.Sprint("slot ", p.Slot)
+	}
+	return fmt.Sprintf("slot %d %q", p.Slot, p.Name)
+}
+
+// nodeName is what people call a node.
+func nodeName(all *cluster.Overview, id string) string {
+	if n := all.State.Node(id); n != nil && n.Name != "" {
+		return n.Name
+	}
+	return id
+}
+
+func nodeNames(all *cluster.Overview, ids []string) (names []string) {
+	for _, id := range ids {
+		names = append(names, nodeName(all, id))
+	}
+	return names
+}
+
+func parsePartitionInfo(p *parser) request {
+	id := p.partition()
+	return p.operate(func(ctx context.Context, c *call, o Operators) error {
+		all, err := o.Overview(ctx)
+		if err != nil {
+			return err
+		}
+		fields := metaDetails(all)
+		if id != fsm.Meta {
+			r := all.State.FindRange(id)
+			if r == nil {
+				return userError("ERR there is no such partition; PARTITION LIST shows them")
+			}
+			fields = append(rangeDetails(all, r), detail{"epoch", r.Epoch})
+		}
+		_, said := all.Leader(id)
+		c.partitionInfo(all, id, fields, said)
+		return nil
+	})
+}
+
+// partitionInfo writes the fields, and what the leader, if there is one, said of the replicas.
+func (c *call) partitionInfo(all *cluster.Overview, id uint32, fields []detail, said *placement.ReplicaReport) {
+	if said == nil {
+		said = &placement.ReplicaReport{}
+	}
+	fields = append(fields, detail{"term", said.Term}, detail{"applied", said.Applied})
+	c.w.Map(len(fields) + 1)
+	for _, f := range fields {
+		c.value(f)
+	}
+	c.w.BulkString("members")
+	c.w.Array(len(said.Members))
+	for _, m := range said.Members {
+		applied := uint64(0)
+		if r := all.Replica(m.ID, id); r != nil {
+			applied = r.Applied
+		}
+		c.details([]detail{{"id", m.ID}, {"name", nodeName(all, m.ID)}, {"votes", yesNo(m.Voter)}, {"answers", yesNo(m.Live)},
+			{"caught-up", yesNo(m.CaughtUp)}, {"applied", applied}})
+	}
+}
