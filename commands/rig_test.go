@@ -14,12 +14,12 @@ import (
 // rig is a Handler over a fake with a clock that stands still until it is moved.
 type rig struct {
 	*Handler
-	fake  *fake
-	docs  *fakeDocuments
+	fake *fake
+	docs *fakeDocuments
 
 	cluster *fakeCluster
-	clock time.Time
-	seed  uint64
+	clock   time.Time
+	seed    uint64
 }
 
 func newRig(limits Limits) *rig {
