@@ -208,7 +208,7 @@ func (m *Machine) applyEntry(b *storage.Batch, le LogEntry) ([]op.Result, error)
 // theirs.
 func (m *Machine) applyUnits(b *entryBatch, units []Unit, number *Number, void bool, ts op.Timestamp, results []op.Result) ([]op.Result, op.Timestamp, error) {
 	before := len(results)
-	if number != nil && !void {
+	if number != nil {
 		count, after := 0, ts
 		for _, u := range units {
 			count += len(u)
@@ -235,7 +235,7 @@ func (m *Machine) applyUnits(b *entryBatch, units []Unit, number *Number, void b
 			ts += op.Timestamp(op.Timestamps(o))
 		}
 	}
-	if number != nil && !void {
+	if number != nil {
 		m.remember(b, number, results[before:])
 	}
 	return results, ts, nil

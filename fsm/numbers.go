@@ -16,7 +16,8 @@ import (
 //     that rises in the slot. Under one slot one thing is under way at a time.
 //   - The last number of each slot is kept with its results. What comes under it again is not run, and gets those. What comes under
 //     a smaller one is not run either, and is Unknown: its end is not known any more.
-//   - Units that all bounced leave nothing: they have changed nothing, and may run when they come again.
+//   - That holds for units that bounced, and for those of an entry that is a no-op, too: whoever learns that they bounced sends them
+//     again under another number, and what is still on its way under this one must not run then.
 //   - Of more than incarnationsMax incarnations the smallest is forgotten, and all that is not above it is Unknown from then on.
 
 // Number is under which some units of an entry were sent.
@@ -110,13 +111,6 @@ func (m *Machine) known(b mvcc.Reader, at *Number, count int) (results []op.Resu
 
 // remember keeps the results of units under their number.
 func (m *Machine) remember(b mvcc.Batch, at *Number, results []op.Result) {
-	ran := false
-	for i := range results {
-		ran = ran || !results[i].Status.Bounce()
-	}
-	if !ran {
-		return
-	}
 	value := binary.BigEndian.AppendUint64([]byte{stateFormat}, at.Seq)
 	for i := range results {
 		if value = op.AppendResult(value, &results[i]); len(value) > keptResultsBytes {

@@ -53,14 +53,53 @@ func TestWhatComesAgainRunsOnce(t *testing.T) {
 	}
 }
 
-func TestWhatBouncedMayComeAgain(t *testing.T) {
-	r := newReplica(t, op.Position{}, op.Position{Slot: 1})
-	n := Number{Incarnation: 7, Seq: 1}
-	if got := r.numbered(n, Unit{incr("bar")}); got[0].Status != op.Moved {
+// Who learns that a bundle bounced sends it again under the next number. The same message, sent before and delayed, must not run as well.
+func TestWhatBouncedDoesNotRunLater(t *testing.T) {
+	r := newReplica(t, op.Position{}, op.Position{})
+	held := op.Key([]byte("a"))
+	txn := r.now
+	r.one(&op.Prewrite{Txn: txn, Home: held, AtHome: true, Deadline: op.MaxTimestamp, Writes: []op.Write{{Name: held, Type: 1, Value: []byte("5")}}})
+	n := Number{Incarnation: 7, Slot: 1, Seq: 1}
+	if got := r.numbered(n, Unit{incr("a")}); got[0].Status != op.Blocked {
 		t.Fatalf("got %+v", got)
 	}
-	if _, known := r.numbers.last[7]; known {
-		t.Error("a bounce was kept")
+	r.one(&op.Resolve{Txn: txn, Names: []op.Name{held}})
+	n2 := Number{Incarnation: 7, Slot: 2, Seq: 1}
+	if got := r.numbered(n2, Unit{incr("a")}); got[0].Int != 1 {
+		t.Fatalf("sent again: %+v", got)
+	}
+	if got := r.numbered(n, Unit{incr("a")}); got[0].Status != op.Blocked {
+		t.Errorf("the late one: %+v", got)
+	}
+	if got := r.numbered(n2, Unit{incr("a")}); got[0].Int != 1 {
+		t.Errorf("the number again: %+v", got)
+	}
+}
+
+// An entry of another term is a no-op, but what its numbers say holds: what ran before is answered as it was, and what did not will
+// not run any more.
+func TestNumbersOfEntriesOfAnotherTerm(t *testing.T) {
+	r := newReplica(t, op.Position{}, op.Position{})
+	ran, late := Number{Incarnation: 7, Slot: 1, Seq: 1}, Number{Incarnation: 7, Slot: 2, Seq: 1}
+	r.numbered(ran, Unit{incr("a")})
+	for _, n := range []struct {
+		number Number
+		want   op.Result
+	}{{ran, op.Result{Int: 1}}, {late, op.Result{Status: op.Again}}} {
+		r.index++
+		n.number.Units = 1
+		e := Entry{Term: testTerm - 1, First: r.now + 1, Units: []Unit{{incr("a")}}, Numbers: []Number{n.number}}
+		results, err := r.Apply([]LogEntry{{Index: r.index, Term: testTerm, Data: AppendEntry(nil, &e)}})
+		if err != nil || results[0][0].Status != n.want.Status || results[0][0].Int != n.want.Int {
+			t.Errorf("got %+v, %v", results, err)
+		}
+		r.now++
+	}
+	if got := r.numbered(late, Unit{incr("a")}); got[0].Status != op.Again {
+		t.Errorf("the late one: %+v", got)
+	}
+	if got := r.numbered(Number{Incarnation: 7, Slot: 2, Seq: 2}, Unit{incr("a")}); got[0].Int != 2 {
+		t.Errorf("the next one: %+v", got)
 	}
 }
 
