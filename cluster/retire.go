@@ -90,13 +90,18 @@ func (n *Node) clearGraves() error {
 		return err
 	}
 	for _, g := range graves {
-		if err := n.clearGrave(g.ID); !g.Cleared && err != nil {
+		if g.Cleared {
+			continue // a log is that of a replica that was made here since
+		}
+		if err := n.clearGrave(g.ID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// clearGrave removes what a replica has left. That it is cleared is durable when it returns: else, after a power cut, the log of the
+// next replica here would be taken for this one's.
 func (n *Node) clearGrave(id uint32) error {
 	if err := n.log.RemoveGroup(id); err != nil {
 		return err
@@ -104,7 +109,10 @@ func (n *Node) clearGrave(id uint32) error {
 	if err := os.RemoveAll(n.groupDir(id)); err != nil {
 		return err
 	}
-	return fsm.Clear(n.store, id)
+	if err := fsm.Clear(n.store, id); err != nil {
+		return err
+	}
+	return n.store.Checkpoint(func() {})
 }
 
 func (n *Node) groupDir(id uint32) string {
