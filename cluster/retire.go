@@ -46,7 +46,7 @@ func (n *Node) dropped(id uint32) bool {
 	return json.Unmarshal(answer, &members) == nil && len(members) > 0 && !slices.Contains(members, n.identity.Node())
 }
 
-// handleWhoIs tells the members of a group that this node leads, as they are after all that was committed before.
+// handleWhoIs tells the members of a group that this node leads, of a configuration that is committed.
 func (n *Node) handleWhoIs(ctx context.Context, body []byte) ([]byte, error) {
 	id, rest, err := takeID(body)
 	if err != nil || len(rest) > 0 {
@@ -56,22 +56,27 @@ func (n *Node) handleWhoIs(ctx context.Context, body []byte) ([]byte, error) {
 	if r == nil {
 		return nil, notDone(partition.ErrNotLeader)
 	}
-	if err := r.Group().ReadIndex(ctx); err != nil {
+	peers, err := r.Group().CommittedMembers(ctx)
+	if err != nil {
 		return nil, notDone(err)
 	}
 	var members []string
-	for _, p := range r.Group().Status().Peers {
+	for _, p := range peers {
 		members = append(members, p.ID)
 	}
 	return json.Marshal(members)
 }
 
-// retire removes a replica from this node. What is left of it is a grave, made durable before its log goes: a store that a power
+// retire removes a replica from this node. It is stopped, and then the group is asked once more: a leader that took the node in again
+// meanwhile may count on what the replica had until then. After that a new replica starts from nothing. What is left of it is a grave, made durable before its log goes: a store that a power
 // cut has taken back must not hold a replica without a log.
 func (n *Node) retire(r *partition.Replica) error {
 	n.replicas.remove(r.ID())
 	if err := r.Close(); err != nil {
 		return err
+	}
+	if !n.dropped(r.ID()) {
+		return n.openReplica(r.ID())
 	}
 	if err := fsm.Bury(n.store, r.ID()); err != nil {
 		return err

@@ -75,6 +75,23 @@ func (g *Group) change(ctx context.Context, propose func(*raft.Raft, time.Durati
 	return proposalError(await(ctx, inst, f))
 }
 
+// CommittedMembers are the members of the group that this replica leads, in a configuration that is committed: no later leader goes
+// by an earlier one.
+func (g *Group) CommittedMembers(ctx context.Context) ([]Peer, error) {
+	inst, term, err := g.leading()
+	if err != nil {
+		return nil, err
+	}
+	peers := peersOf(inst.raft.GetConfiguration().Configuration())
+	if err := await(ctx, inst, inst.raft.Barrier(0)); err != nil {
+		return nil, proposalError(err)
+	}
+	if leads(inst) != term {
+		return nil, ErrNotLeader // the configuration may have been one of before
+	}
+	return peers, nil
+}
+
 // members is the latest configuration on a leader, which may not be committed yet.
 func (g *Group) members() (*instance, []Peer, error) {
 	inst := g.instance.Load()
