@@ -104,12 +104,13 @@ func (b *bench) startOne(ctx context.Context, name, dir string, found *report.Sy
 		return nil, err
 	}
 	found.Version = s.Version(ctx)
+	s.Nodes = b.options.nodes
 	inst, err := system.Start(ctx, s, dir)
 	if err != nil {
 		return nil, err
 	}
 	found.ReadyMs = milliseconds(inst.Ready)
-	driver, err := workload.NewDriver(name, inst.Addr)
+	driver, err := workload.NewDriver(name, inst.Addrs)
 	if err != nil {
 		return nil, errors.Join(err, inst.Stop())
 	}

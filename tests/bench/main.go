@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	if err != nil {
 		return exitUsage
 	}
-	b := &bench{options: o, progress: progress, report: &report.Report{Command: args}}
+	b := &bench{options: o, progress: progress, report: &report.Report{Command: args, Nodes: o.nodes}}
 	err = b.run(ctx)
 	if ctx.Err() != nil {
 		fmt.Fprintln(progress, "bench: interrupted; all servers are stopped and their data removed")

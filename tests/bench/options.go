@@ -19,6 +19,7 @@ const (
 	roundsMax  = 100
 	clientsMax = 10_000
 	secondsMax = 600
+	nodesMax   = 9
 )
 
 // options are what the flags say.
@@ -28,6 +29,7 @@ type options struct {
 	measure   time.Duration // measured time of a cell in one round
 	warmup    time.Duration
 	rounds    int
+	nodes     int // of each system
 	quick     bool
 	kahuna    string // path of a built binary; empty: build it
 	dir       string
@@ -46,6 +48,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	seconds := fs.Float64("seconds", 3, "measured seconds per cell and round; a warm-up of one eighth comes before")
 	clients := fs.Int("clients", 50, "clients of the workloads that are not about the number of clients")
 	fs.IntVar(&o.rounds, "rounds", 3, "rounds; the result is the median")
+	fs.IntVar(&o.nodes, "nodes", 1, "nodes of each system, all on this machine; clients are spread over them. Redis takes part with one node only")
 	fs.BoolVar(&o.quick, "quick", false, "one round of 0.5 s per cell and a short look at idle servers: a trial, not a measurement")
 	fs.StringVar(&o.kahuna, "kahuna", "", "path of a kahuna binary (default: build this module)")
 	fs.StringVar(&o.dir, "dir", ".", "directory for the data of all servers, on the disk to be measured")
@@ -70,6 +73,8 @@ func (o *options) fill(rest []string, systems, pattern string, seconds float64, 
 		return fmt.Errorf("unexpected argument %q", rest[0])
 	case o.rounds < 1 || o.rounds > roundsMax:
 		return fmt.Errorf("--rounds must be 1 to %d", roundsMax)
+	case o.nodes < 1 || o.nodes > nodesMax:
+		return fmt.Errorf("--nodes must be 1 to %d", nodesMax)
 	case !(seconds >= 0.1 && seconds <= secondsMax):
 		return fmt.Errorf("--seconds must be 0.1 to %d", secondsMax)
 	case clients < 1 || clients > clientsMax:
@@ -88,6 +93,9 @@ func (o *options) chooseSystems(list string) error {
 		name = strings.TrimSpace(name)
 		if !slices.Contains(allSystems, name) {
 			return fmt.Errorf("unknown system %q, there are %s", name, strings.Join(allSystems, ", "))
+		}
+		if name == system.Redis && o.nodes > 1 {
+			continue // what it replicates is not what the others do
 		}
 		if !slices.Contains(o.systems, name) {
 			o.systems = append(o.systems, name)

@@ -30,6 +30,9 @@ const (
 
 // Evaluate compares the report with the goals. It never fails a run: a goal is information.
 func (r *Report) Evaluate() []Goal {
+	if r.Nodes > 1 {
+		return r.clusterGoals()
+	}
 	redisSet := r.ops(system.Redis, workload.IDSet)
 	etcdSet, etcdGet := r.ops(system.Etcd, workload.IDSet), r.ops(system.Etcd, workload.IDGet)
 	set, get := r.ops(system.Kahuna, workload.IDSet), r.ops(system.Kahuna, workload.IDGet)
@@ -45,6 +48,24 @@ func (r *Report) Evaluate() []Goal {
 		atLeast("SEQNEXT on one sequence: at least SET/s", seq, set, 1),
 	}
 	return append(goals, r.idleGoals()...)
+}
+
+// clusterGoals are those of several nodes, against as many of etcd.
+func (r *Report) clusterGoals() []Goal {
+	both := func(text, id string, factor float64) Goal {
+		return atLeast(fmt.Sprintf("%s: at least %g times etcd", text, factor), r.ops(system.Kahuna, id), r.ops(system.Etcd, id), factor)
+	}
+	return []Goal{
+		both("SET, one at a time, 50 clients", workload.IDSet, 3),
+		both("SET, one at a time, 200 clients", "set-c200", 3),
+		both("GET", workload.IDGet, 5),
+		both("LOCK+UNLOCK", workload.IDLock, 3.5),
+		atLeast("SET pipelined by 16: at least 12 times etcd's best put", r.ops(system.Kahuna, workload.IDSetPiped), r.bestEtcdPut(), 12),
+		both("two keys in one slot", "txn-1slot", 3),
+		both("two keys in two slots", "txn-2slots", 1),
+		both("one hot lock handed on", "lock-hot", 10),
+		both("SEQNEXT on one sequence, etcd by compare-and-swap", workload.IDSequence, 20),
+	}
 }
 
 func (r *Report) idleGoals() []Goal {

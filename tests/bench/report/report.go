@@ -132,6 +132,7 @@ type Machine struct {
 type Report struct {
 	Machine  Machine      `json:"machine"`
 	Command  []string     `json:"command"`
+	Nodes    int          `json:"nodes"`
 	Rounds   int          `json:"rounds"`
 	SecondsS float64      `json:"seconds_per_cell"`
 	Floor    floor.Result `json:"floor"`

@@ -21,10 +21,10 @@ const (
 // Instance is a running system.
 type Instance struct {
 	System System
-	Addr   string        // for clients
-	Ready  time.Duration // from the start of the process to the first success of a write (etcd: of a linearizable read)
+	Addrs  []string      // for clients, of each node
+	Ready  time.Duration // from the start of the first process to the first success of a write on each node (etcd: of a linearizable read)
 
-	metricsURL string // empty when the system has none
+	metricsURL string // of the first node; empty when the system has none
 	dir        string // data and log of this instance; Stop removes it
 	processes  []*process
 }
@@ -36,36 +36,74 @@ type process struct {
 	exitErr error         // valid once exited is closed
 }
 
+// settleTime is given to the nodes of a system of several to share the work among them.
+const settleTime = 5 * time.Second
+
 // Start runs the system below parent and waits until it answers. On an error everything started is stopped again.
 func Start(ctx context.Context, s System, parent string) (*Instance, error) {
-	addrs, err := freeAddrs(s.ports)
+	s.Nodes = max(1, s.Nodes)
+	addrs, err := freeAddrs(s.ports * s.Nodes)
 	if err != nil {
 		return nil, err
 	}
-	inst := &Instance{System: s, Addr: addrs[0], dir: filepath.Join(parent, s.Name)}
-	if s.metrics >= 0 {
-		inst.metricsURL = "http://" + addrs[s.metrics] + "/metrics"
+	inst := &Instance{System: s, dir: filepath.Join(parent, s.Name)}
+	var nodes [][]string
+	for n := range s.Nodes {
+		nodes = append(nodes, addrs[n*s.ports:(n+1)*s.ports])
+		inst.Addrs = append(inst.Addrs, nodes[n][0])
 	}
-	data := filepath.Join(inst.dir, "data")
-	if err := os.MkdirAll(data, 0o700); err != nil {
-		return nil, err
+	if s.metrics >= 0 {
+		inst.metricsURL = "http://" + nodes[0][s.metrics] + "/metrics"
 	}
 	began := time.Now()
-	p, err := spawn(s.Program, s.args(data, addrs), inst.logPath())
-	if err != nil {
-		return nil, err
-	}
-	inst.processes = append(inst.processes, p)
-	if err := inst.awaitReady(ctx, p); err != nil {
-		err = fmt.Errorf("%s is not ready: %w; its log ends: %s", s.Name, err, tail(inst.logPath()))
+	if err := inst.startNodes(ctx, nodes); err != nil {
 		_ = inst.Stop() // the first error says more
 		return nil, err
 	}
 	inst.Ready = time.Since(began)
+	if s.Nodes > 1 {
+		select {
+		case <-time.After(settleTime):
+		case <-ctx.Done():
+		}
+	}
 	return inst, nil
 }
 
-func (i *Instance) logPath() string { return filepath.Join(i.dir, "log") }
+// startNodes starts the nodes and waits until each answers.
+func (i *Instance) startNodes(ctx context.Context, nodes [][]string) error {
+	for n := range nodes {
+		data := filepath.Join(i.dir, fmt.Sprint("data", n))
+		if err := os.MkdirAll(data, 0o700); err != nil {
+			return err
+		}
+		p, err := spawn(i.System.Program, i.System.args(data, nodes, n), i.logPath(n))
+		if err != nil {
+			return err
+		}
+		i.processes = append(i.processes, p)
+		if i.System.joins {
+			if err := i.awaitNode(ctx, n); err != nil {
+				return err
+			}
+		}
+	}
+	for n := range nodes {
+		if err := i.awaitNode(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i *Instance) awaitNode(ctx context.Context, n int) error {
+	if err := i.awaitReady(ctx, i.Addrs[n], i.processes[n]); err != nil {
+		return fmt.Errorf("%s is not ready: %w; its log ends: %s", i.System.Name, err, tail(i.logPath(n)))
+	}
+	return nil
+}
+
+func (i *Instance) logPath(n int) string { return filepath.Join(i.dir, fmt.Sprint("log", n)) }
 
 func spawn(program string, args []string, logPath string) (*process, error) {
 	log, err := os.Create(logPath)
@@ -88,13 +126,13 @@ func spawn(program string, args []string, logPath string) (*process, error) {
 }
 
 // awaitReady probes until the server answers, exits, or readyTimeout has passed.
-func (i *Instance) awaitReady(ctx context.Context, p *process) error {
+func (i *Instance) awaitReady(ctx context.Context, addr string, p *process) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	ticker := time.NewTicker(readyPoll)
 	defer ticker.Stop()
 	for {
-		err := i.System.probe(ctx, i.Addr)
+		err := i.System.probe(ctx, addr)
 		if err == nil {
 			return nil
 		}
@@ -119,10 +157,10 @@ func (i *Instance) PIDs() []int {
 
 // Exited tells whether a process of the instance has ended by itself, and how.
 func (i *Instance) Exited() error {
-	for _, p := range i.processes {
+	for n, p := range i.processes {
 		select {
 		case <-p.exited:
-			return fmt.Errorf("%s ended: %v; its log ends: %s", i.System.Name, p.exitErr, tail(i.logPath()))
+			return fmt.Errorf("%s ended: %v; its log ends: %s", i.System.Name, p.exitErr, tail(i.logPath(n)))
 		default:
 		}
 	}

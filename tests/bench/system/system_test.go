@@ -66,7 +66,9 @@ func script(t *testing.T, body string) (System, string) {
 	t.Helper()
 	pidFile := filepath.Join(t.TempDir(), "pid")
 	return System{Name: "script", Program: "/bin/sh", ports: 1, metrics: -1,
-		args: func(string, []string) []string { return []string{"-c", strings.ReplaceAll(body, "PIDFILE", pidFile)} },
+		args: func(string, [][]string, int) []string {
+			return []string{"-c", strings.ReplaceAll(body, "PIDFILE", pidFile)}
+		},
 		probe: func(context.Context, string) error {
 			_, err := os.Stat(pidFile)
 			return err

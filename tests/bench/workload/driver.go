@@ -20,15 +20,15 @@ type Driver interface {
 	Close() error
 }
 
-// NewDriver returns the driver for a system that answers at addr.
-func NewDriver(name, addr string) (Driver, error) {
+// NewDriver returns the driver for a system whose nodes answer at addrs. Workers are spread over them.
+func NewDriver(name string, addrs []string) (Driver, error) {
 	switch name {
 	case system.Kahuna:
-		return newRESPDriver(addr, kahunaDialect{}), nil
+		return newRESPDriver(addrs, kahunaDialect{}), nil
 	case system.Redis:
-		return newRESPDriver(addr, redisDialect{}), nil
+		return newRESPDriver(addrs, redisDialect{}), nil
 	case system.Etcd:
-		return newEtcdDriver(addr)
+		return newEtcdDriver(addrs)
 	}
 	return nil, fmt.Errorf("no driver for %q", name)
 }

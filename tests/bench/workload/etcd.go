@@ -26,10 +26,10 @@ type etcdDriver struct {
 	keys    []string
 }
 
-func newEtcdDriver(addr string) (Driver, error) {
+func newEtcdDriver(addrs []string) (Driver, error) {
 	d := &etcdDriver{}
-	for range etcdConnections {
-		c, err := clientv3.New(clientv3.Config{Endpoints: []string{addr}, DialTimeout: setUpTimeout, Logger: zap.NewNop()})
+	for n := range max(etcdConnections, len(addrs)) {
+		c, err := clientv3.New(clientv3.Config{Endpoints: addrs[n%len(addrs) : n%len(addrs)+1], DialTimeout: setUpTimeout, Logger: zap.NewNop()})
 		if err != nil {
 			_ = d.Close() // the first error says more
 			return nil, err

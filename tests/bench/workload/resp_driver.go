@@ -17,7 +17,7 @@ const (
 
 // respDriver drives a server that speaks the Redis protocol. What Redis and Kahuna share is sent the same way to both.
 type respDriver struct {
-	addr    string
+	addrs   []string
 	dialect dialect
 	keys    [][]byte
 }
@@ -30,8 +30,8 @@ type dialect interface {
 	sequence(c *resp.Conn) load.Worker
 }
 
-func newRESPDriver(addr string, d dialect) *respDriver {
-	return &respDriver{addr: addr, dialect: d, keys: dataKeys()}
+func newRESPDriver(addrs []string, d dialect) *respDriver {
+	return &respDriver{addrs: addrs, dialect: d, keys: dataKeys()}
 }
 
 // Supports is false for a lock that is waited for where there is none.
@@ -42,7 +42,7 @@ func (d *respDriver) Supports(w Workload) bool {
 func (d *respDriver) Close() error { return nil }
 
 func (d *respDriver) Prepare(ctx context.Context) error {
-	c, err := d.dial()
+	c, err := d.dial(0)
 	if err != nil {
 		return err
 	}
@@ -80,9 +80,9 @@ func flushOK(c *resp.Conn, n int) error {
 	return nil
 }
 
-// dial connects, with a deadline that bounds the set-up.
-func (d *respDriver) dial() (*resp.Conn, error) {
-	c, err := resp.Dial(d.addr)
+// dial connects worker n, with a deadline that bounds the set-up.
+func (d *respDriver) dial(n int) (*resp.Conn, error) {
+	c, err := resp.Dial(d.addrs[n%len(d.addrs)])
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (d *respDriver) dial() (*resp.Conn, error) {
 }
 
 func (d *respDriver) Worker(_ context.Context, w Workload, n int) (load.Worker, error) {
-	c, err := d.dial()
+	c, err := d.dial(n)
 	if err != nil {
 		return nil, err
 	}

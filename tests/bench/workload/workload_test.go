@@ -16,7 +16,7 @@ const smokeCell = 200 * time.Millisecond
 // runCell runs one short cell of w against addr.
 func runCell(t *testing.T, name, addr string, w Workload) load.Result {
 	t.Helper()
-	d, err := NewDriver(name, addr)
+	d, err := NewDriver(name, []string{addr})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestErrorRepliesAreCounted(t *testing.T) {
 
 func TestSetUpFailsWithAReason(t *testing.T) {
 	for _, c := range []struct{ system, broken string }{{system.Redis, "SET"}, {system.Kahuna, "KSET"}} {
-		d, err := NewDriver(c.system, startFake(t, c.broken))
+		d, err := NewDriver(c.system, []string{startFake(t, c.broken)})
 		if err != nil {
 			t.Fatal(err)
 		}
