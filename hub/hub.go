@@ -36,7 +36,10 @@ const (
 	refused  byte = 2 // the same, and nothing was done
 )
 
-var errAnswer = errors.New("hub: the answer can't be read")
+var (
+	errAnswer    = errors.New("hub: the answer can't be read")
+	errAddressee = errors.New("hub: the message is for another node, which was at this address before")
+)
 
 // Hub is one node's end.
 type Hub struct {
@@ -116,14 +119,18 @@ func (h *Hub) Call(ctx context.Context, node string, k Kind, body []byte) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	return h.CallAddress(ctx, addr, k, body)
+	return h.call(ctx, addr, node, k, body)
 }
 
 // CallAddress is Call for a node that is known by its address only.
 func (h *Hub) CallAddress(ctx context.Context, addr string, k Kind, body []byte) ([]byte, error) {
-	request := make([]byte, 0, 1+len(body))
+	return h.call(ctx, addr, "", k, body)
+}
+
+func (h *Hub) call(ctx context.Context, addr, node string, k Kind, body []byte) ([]byte, error) {
+	request := make([]byte, 0, 2+len(body)+len(node))
 	request = append(append(request, byte(k)), body...)
-	answer, err := h.net.Call(ctx, addr, request)
+	answer, err := h.net.Call(ctx, addr, addressed(request, node))
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +148,24 @@ func (h *Hub) CallAddress(ctx context.Context, addr string, k Kind, body []byte)
 	return nil, errAnswer
 }
 
+// addressed puts the node that a request is for, and the length of its id, behind the request; an empty one is for whoever is at the
+// address. A node that was made anew at an address is not the one that was there before: what it would say in a group in that
+// one's place, on what it never had, would count as that one's word.
+func addressed(request []byte, node string) []byte {
+	return append(append(request, node...), byte(len(node)))
+}
+
+// mine takes the addressee off a request, and tells whether it is this node.
+func (h *Hub) mine(request []byte) ([]byte, bool) {
+	end := len(request) - 1
+	if end < 0 || int(request[end]) > end {
+		return nil, false
+	}
+	from := end - int(request[end])
+	node := string(request[from:end])
+	return request[:from], node == "" || node == h.self
+}
+
 // enter notes a handler that runs. False: the hub is closed.
 func (h *Hub) enter() bool {
 	h.mu.Lock()
@@ -154,7 +179,14 @@ func (h *Hub) enter() bool {
 
 // HandleCall takes a call to its handler, or to Raft.
 func (h *Hub) HandleCall(ctx context.Context, request []byte) ([]byte, error) {
-	if len(request) > 0 && request[0] <= raftgroup.KindLast {
+	ofRaft := len(request) > 0 && request[0] <= raftgroup.KindLast
+	request, mine := h.mine(request)
+	switch {
+	case !mine && ofRaft:
+		return nil, errAddressee
+	case !mine:
+		return append([]byte{refused}, errAddressee.Error()...), nil
+	case ofRaft:
 		raft, err := h.raftHandler()
 		if err != nil {
 			return nil, err
@@ -183,6 +215,10 @@ func (h *Hub) HandleCall(ctx context.Context, request []byte) ([]byte, error) {
 
 // HandleStream takes a stream to Raft, the only one who uses them.
 func (h *Hub) HandleStream(ctx context.Context, request []byte, body io.Reader) ([]byte, error) {
+	request, mine := h.mine(request)
+	if !mine {
+		return nil, errAddressee
+	}
 	raft, err := h.raftHandler()
 	if err != nil {
 		return nil, err
@@ -197,7 +233,7 @@ func (h *Hub) raftHandler() (raftgroup.NetworkHandler, error) {
 	return nil, errors.New("hub: nobody handles Raft's messages yet")
 }
 
-// Raft is the network as the Raft groups see it: an address is a node's id.
+// Raft is the network as the Raft groups see it: an address is a node's id. A request is the hub's from Call and Stream on.
 func (h *Hub) Raft() raftgroup.Network { return raftView{h} }
 
 type raftView struct{ h *Hub }
@@ -210,7 +246,7 @@ func (v raftView) Call(ctx context.Context, node string, request []byte) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	return v.h.net.Call(ctx, addr, request)
+	return v.h.net.Call(ctx, addr, addressed(request, node))
 }
 
 func (v raftView) Stream(ctx context.Context, node string, request []byte, body io.Reader) ([]byte, error) {
@@ -218,5 +254,5 @@ func (v raftView) Stream(ctx context.Context, node string, request []byte, body 
 	if err != nil {
 		return nil, err
 	}
-	return v.h.net.Stream(ctx, addr, request, body)
+	return v.h.net.Stream(ctx, addr, addressed(request, node), body)
 }

@@ -3,6 +3,8 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -56,6 +58,44 @@ func TestCallsGoToTheirHandler(t *testing.T) {
 		b.Close()
 		if _, err := a.Call(t.Context(), "b", echo, []byte("x")); !errors.Is(err, raftgroup.ErrUnreachable) {
 			t.Errorf("a hub that is closed answered %v", err)
+		}
+	})
+}
+
+// raftEcho handles what is for Raft.
+type raftEcho struct{}
+
+func (raftEcho) HandleCall(_ context.Context, request []byte) ([]byte, error) { return request, nil }
+
+func (raftEcho) HandleStream(_ context.Context, request []byte, body io.Reader) ([]byte, error) {
+	rest, err := io.ReadAll(body)
+	return append(request, rest...), err
+}
+
+// A node that was made anew at an address answers nothing that is meant for the one that was there before, least of all votes.
+func TestANewNodeAtAnOldAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := pair(t)
+		a.AddAddress("old b", "addr-b")
+		b.Handle(echo, func(_ context.Context, body []byte) ([]byte, error) { return body, nil })
+		b.Raft().Serve(raftEcho{})
+		a.Serve()
+		b.Serve()
+		raft := string([]byte{raftgroup.KindFirst, 'x'})
+		for node, wanted := range map[string]bool{"b": true, "old b": false} {
+			if got, err := a.Call(t.Context(), node, echo, []byte("x")); (err == nil) != wanted || wanted && string(got) != "x" ||
+				!wanted && !errors.Is(err, raftgroup.ErrUnreachable) {
+				t.Errorf("a call for %s: %q, %v", node, got, err)
+			}
+			if got, err := a.Raft().Call(t.Context(), node, []byte(raft)); (err == nil) != wanted || wanted && string(got) != raft {
+				t.Errorf("a message of Raft for %s: %q, %v", node, got, err)
+			}
+			if got, err := a.Raft().Stream(t.Context(), node, []byte(raft), strings.NewReader("y")); (err == nil) != wanted || wanted && string(got) != raft+"y" {
+				t.Errorf("a stream of Raft for %s: %q, %v", node, got, err)
+			}
+		}
+		if got, err := a.CallAddress(t.Context(), "addr-b", echo, []byte("x")); err != nil || string(got) != "x" {
+			t.Errorf("a call to the address: %q, %v", got, err)
 		}
 	})
 }
