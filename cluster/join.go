@@ -49,7 +49,7 @@ func (n *Node) joinOnce() error {
 	case version == 0 && n.identity.Cluster() == "" && len(n.cfg.Join) == 0:
 		return n.makeCluster(ctx)
 	case version == 0:
-		return n.askToJoin(ctx)
+		return n.askToJoin()
 	}
 	if known := s.Node(n.identity.Node()); known != nil && sameNode(*known, n.self()) {
 		return nil
@@ -83,7 +83,7 @@ func (n *Node) announce(ctx context.Context) error {
 	if _, err := n.admit(ctx, n.self()); err == nil {
 		return nil
 	}
-	return n.askToJoin(ctx)
+	return n.askToJoin()
 }
 
 // admit makes a node a member, or takes over what it says about itself.
@@ -102,15 +102,18 @@ func (n *Node) admit(ctx context.Context, node placement.Node) (state []byte, er
 	return state, err
 }
 
-// askToJoin asks the nodes that are given in the settings, one after the other.
-func (n *Node) askToJoin(ctx context.Context) error {
+// askToJoin asks the nodes that are given in the settings, one after the other, each for as long as one operation may take: the
+// first of them may be one that doesn't answer.
+func (n *Node) askToJoin() error {
 	request, err := json.Marshal(n.self())
 	if err != nil {
 		return err
 	}
 	errs := []error{errors.New("the cluster can't be reached; is one of the addresses of the setting join right, and its node up?")}
 	for _, addr := range n.cfg.Join {
+		ctx, cancel := context.WithTimeout(n.ctx, n.cfg.RequestTimeout)
 		answer, err := n.hub.CallAddress(ctx, addr, callJoin, request)
+		cancel()
 		if err == nil {
 			return n.joined(answer)
 		}
@@ -145,8 +148,8 @@ func (n *Node) handleJoin(ctx context.Context, body []byte) ([]byte, error) {
 	if err := json.Unmarshal(body, &node); err != nil || node.ID == "" {
 		return nil, notDone(errRequest)
 	}
-	if n.Replica(fsm.Meta) == nil {
-		return nil, notDone(errors.New("the node is starting"))
+	if n.Replica(fsm.Meta) == nil || n.router.routes.Load().version == 0 {
+		return nil, notDone(errors.New("that node has not joined the cluster itself yet"))
 	}
 	return n.admit(ctx, node)
 }

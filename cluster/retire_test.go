@@ -61,3 +61,33 @@ func TestAReplicaComesBack(t *testing.T) {
 		}
 	})
 }
+
+// A node that has lost its directory comes back as another one at the same address. It takes the lost one's place.
+func TestANodeIsMadeAnewAtItsAddress(t *testing.T) {
+	inCluster(t, 3, 2, func(t *testing.T, c *clustertest.Cluster) {
+		for i := range 10 {
+			c.Do(i%3, set(fmt.Sprint("k", i), fmt.Sprint(i)))
+		}
+		lost := c.Nodes[2].Stats().NodeID
+		c.Stop(2)
+		cfg := c.Config(2)
+		cfg.DataDir, cfg.RandomID = t.TempDir(), func() string { return fmt.Sprintf("%040x", 77) }
+		c.OpenWith(2, cfg)
+		c.WaitReady(2)
+		c.Wait(func() error {
+			for _, n := range c.Nodes[0].Router().State().Nodes {
+				if n.ID == lost && n.Status != placement.Left {
+					return fmt.Errorf("the lost node is %v", n.Status)
+				}
+			}
+			return nil
+		})
+		c.WaitPlaced()
+		c.Stop(0)
+		for i := range 10 {
+			if out := c.Do(1+i%2, get(fmt.Sprint("k", i))); string(out[0].Value) != fmt.Sprint(i) {
+				t.Fatalf("k%d is %q", i, out[0].Value)
+			}
+		}
+	})
+}

@@ -1,0 +1,27 @@
+package cluster_test
+
+import (
+	"testing"
+
+	"kahuna/cluster/clustertest"
+)
+
+// All nodes may be given the same list: a node passes over itself, those that are not in yet, and those that do not answer.
+func TestJoinByAListOfAllNodes(t *testing.T) {
+	inCluster(t, 1, 1, func(t *testing.T, c *clustertest.Cluster) {
+		c.Nodes = append(c.Nodes, nil, nil)
+		for i := 1; i <= 2; i++ {
+			cfg := c.Config(i)
+			cfg.Join = []string{clustertest.Address(2), clustertest.Address(1), clustertest.Address(9), clustertest.Address(0)}
+			c.OpenWith(i, cfg)
+		}
+		for i := 1; i <= 2; i++ {
+			c.WaitReady(i)
+		}
+		c.WaitPlaced()
+		c.Do(2, set("a", "1"))
+		if nodes := c.Nodes[2].Router().State().Members(); len(nodes) != 3 {
+			t.Errorf("the members are %v", nodes)
+		}
+	})
+}
