@@ -9,6 +9,7 @@ import (
 	"kahuna/fsm"
 	"kahuna/mvcc"
 	"kahuna/op"
+	"kahuna/storage"
 )
 
 // Document is something that the whole cluster agrees on: a small value under a key in the meta group, with a version that no
@@ -32,7 +33,7 @@ const documentPage = 1000
 // what this node's own replica has so far.
 type Documents struct {
 	router *Router
-	local  func(o op.Op) (op.Result, error) // reads this node's replica
+	view   func() (*storage.Snapshot, error) // of this node's replica
 
 	mu      sync.Mutex
 	changed chan struct{} // closed at the next change
@@ -42,14 +43,25 @@ type Documents struct {
 func (n *Node) Documents() *Documents { return n.documents }
 
 func newDocuments(n *Node) *Documents {
-	return &Documents{router: n.router, local: n.readMeta, changed: make(chan struct{})}
+	return &Documents{router: n.router, view: n.viewMeta, changed: make(chan struct{})}
 }
 
-// readMeta reads this node's replica of the meta group.
-func (n *Node) readMeta(o op.Op) (op.Result, error) {
+// errFilling: this node's replica of the meta group is being replaced by what its leader has sent. Documents.tell comes after that.
+var errFilling = errors.New("cluster: this node's copy of what the cluster agrees on is being replaced")
+
+// viewMeta takes a snapshot of this node's replica of the meta group, which the caller closes. It is never of half a state.
+func (n *Node) viewMeta() (*storage.Snapshot, error) {
+	r := n.Replica(fsm.Meta)
+	if r == nil {
+		return n.store.Snapshot(), nil // it is not open, and nobody changes it
+	}
+	before, _ := r.Machine().Whole()
 	snap := n.store.Snapshot()
-	defer snap.Close()
-	return fsm.Read(snap, mvcc.Latest, o)
+	if after, whole := r.Machine().Whole(); !whole || after != before {
+		snap.Close()
+		return nil, errFilling
+	}
+	return snap, nil
 }
 
 func (d *Documents) do(ctx context.Context, o op.Op) (op.Result, error) {
@@ -113,7 +125,15 @@ func (d *Documents) List(ctx context.Context, prefix string) ([]Document, error)
 }
 
 // Local gives what this node's replica has of them. It does not wait, and may be behind.
-func (d *Documents) Local(prefix string) ([]Document, error) { return list(prefix, d.local) }
+// They are of one state.
+func (d *Documents) Local(prefix string) ([]Document, error) {
+	snap, err := d.view()
+	if err != nil {
+		return nil, err
+	}
+	defer snap.Close()
+	return list(prefix, func(o op.Op) (op.Result, error) { return fsm.Read(snap, mvcc.Latest, o) })
+}
 
 func list(prefix string, read func(op.Op) (op.Result, error)) (all []Document, err error) {
 	o := &op.MetaList{Prefix: []byte(prefix), Limit: documentPage}
@@ -134,7 +154,12 @@ func list(prefix string, read func(op.Op) (op.Result, error)) (all []Document, e
 
 // LocalGet gives one document as this node's replica has it.
 func (d *Documents) LocalGet(key string) (doc Document, found bool, err error) {
-	res, err := d.local(&op.MetaGet{Key: []byte(key)})
+	snap, err := d.view()
+	if err != nil {
+		return doc, false, err
+	}
+	defer snap.Close()
+	res, err := fsm.Read(snap, mvcc.Latest, &op.MetaGet{Key: []byte(key)})
 	return Document{key, res.Value, res.Rev}, res.Found, err
 }
 

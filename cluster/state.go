@@ -82,6 +82,9 @@ func (n *Node) adopt() error {
 // localState is the cluster's state in this node's replica of the meta group; version 0: there is none yet.
 func (n *Node) localState() (s *placement.State, version uint64, err error) {
 	doc, found, err := n.documents.LocalGet(stateKey)
+	if errors.Is(err, errFilling) {
+		return nil, 0, nil
+	}
 	if err != nil || !found {
 		return nil, 0, err
 	}

@@ -31,6 +31,7 @@ type Machine struct {
 	state    atomic.Pointer[State]
 	observer atomic.Pointer[Observer]
 	restores atomic.Uint64 // begun
+	restored atomic.Uint64 // and ended
 	// documents is told that documents of the meta group have changed, as observer is of names.
 	documents atomic.Pointer[func()]
 	safe      atomic.Uint64 // the safe point, see Safe

@@ -109,8 +109,16 @@ func (m *Machine) Restore(r io.Reader) error {
 		return err
 	}
 	m.state.Store(&s)
+	m.restored.Add(1)
 	m.tellDocuments()
 	return nil
+}
+
+// Whole tells that no Restore is changing the store, and how many have ended. A storage snapshot that is taken between two calls that
+// tell the same is of a whole state.
+func (m *Machine) Whole() (restored uint64, whole bool) {
+	restored = m.restored.Load()
+	return restored, m.restores.Load() == restored
 }
 
 // Restores counts how often Restore has begun to change the store. A storage snapshot is of a whole state if the count has not
