@@ -68,7 +68,7 @@ func (n *Node) controlOnce() error {
 	}
 	var errs []error
 	for _, step := range steps {
-		if step.Kind == placement.TransferLeader {
+		if step.Kind == placement.TransferLeader && !n.cfg.KeepLeaders {
 			errs = append(errs, n.order(ctx, step.From, transferOrder{step.Range, step.To}))
 		}
 	}

@@ -50,6 +50,10 @@ type Config struct {
 	Zone        string
 	DeadAfter   time.Duration // of silence of a node, after which its replicas are made anew elsewhere; 5 min
 
+	// KeepLeaders keeps this node, when it plans, from moving leaders. For simulations with faults: a transfer that is interrupted leaks
+	// two goroutines of hashicorp/raft, with which no bubble of testing/synctest can end.
+	KeepLeaders bool
+
 	Partitions         int // of a new cluster
 	Replication        int // of a new cluster: replicas of each partition, as far as there are nodes; 3
 	RequestTimeout     time.Duration

@@ -15,22 +15,35 @@ import (
 type Cluster struct {
 	Net   *simnet.Net
 	Nodes []*cluster.Node // nil: not running
+	// Tune changes a node's configuration whenever it is opened; nil: nothing is changed.
+	Tune  func(i int, cfg *cluster.Config)
 	t     *testing.T
 	dir   string
 	parts int
+}
+
+// New makes a cluster of which no node is open yet.
+func New(t *testing.T, dir string, n, partitions int, seed uint64) *Cluster {
+	return &Cluster{Net: simnet.New(seed), Nodes: make([]*cluster.Node, n), t: t, dir: dir, parts: partitions}
 }
 
 // Start opens n nodes, the first of which makes a cluster that the others join, and waits until all of them serve and every
 // partition has as many replicas as it can.
 func Start(t *testing.T, dir string, n, partitions int) *Cluster {
 	t.Helper()
-	c := &Cluster{Net: simnet.New(1), Nodes: make([]*cluster.Node, n), t: t, dir: dir, parts: partitions}
-	for i := range n {
+	c := New(t, dir, n, partitions, 1)
+	c.OpenAll()
+	return c
+}
+
+// OpenAll opens all nodes of a new cluster and waits as Start does.
+func (c *Cluster) OpenAll() {
+	c.t.Helper()
+	for i := range c.Nodes {
 		c.Open(i)
 		c.WaitReady(i)
 	}
 	c.WaitPlaced()
-	return c
 }
 
 // Address is where a node can be reached.
@@ -46,6 +59,9 @@ func (c *Cluster) Config(i int) cluster.Config {
 	cfg.OnFault = func(err error) { c.t.Errorf("node %d: %v", i, err) }
 	if i > 0 {
 		cfg.Join = []string{Address(0)}
+	}
+	if c.Tune != nil {
+		c.Tune(i, &cfg)
 	}
 	return cfg
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -9,6 +10,9 @@ import (
 	"kahuna/op"
 	"kahuna/tests/sim/history"
 )
+
+// RevUnknown stands for the revision of a result that did not tell it.
+const RevUnknown = math.MaxUint64
 
 // register is a key as the model has it.
 type register struct {
@@ -33,14 +37,14 @@ func (r register) step(e *history.Event) (bool, any) {
 	switch o := e.Op.(type) {
 	case *op.Set:
 		if !r.admits(o) {
-			return !known || !res.Done && res.Rev == r.shown(), r
+			return !known || !res.Done && is(res.Rev, r.shown()), r
 		}
 		return !known || res.Done && res.Rev == r.rev+1, register{rev: r.rev + 1, live: true, value: string(o.Value)}
 	case *op.Delete:
 		if !r.live {
 			return !known || !res.Done, r
 		}
-		return !known || res.Done && res.Rev == r.rev+1, register{rev: r.rev + 1}
+		return !known || res.Done && is(res.Rev, r.rev+1), register{rev: r.rev + 1}
 	case *op.Get:
 		if !r.live {
 			return !known || !res.Found, r
@@ -49,6 +53,8 @@ func (r register) step(e *history.Event) (bool, any) {
 	}
 	return false, r
 }
+
+func is(told, rev uint64) bool { return told == RevUnknown || told == rev }
 
 func (r register) admits(o *op.Set) bool {
 	return o.Cond != op.IfRev || r.shown() == o.CondRev

@@ -44,7 +44,7 @@ func judge(e *history.Event, items []op.Item) string {
 			return "an acknowledged write is not in the history of the key"
 		}
 	case *op.Delete:
-		if e.Result.Done && !has(items, e.Result.Rev, true, "") {
+		if e.Result.Done && e.Result.Rev != RevUnknown && !has(items, e.Result.Rev, true, "") {
 			return "an acknowledged deletion is not in the history of the key"
 		}
 	case *op.Get:
