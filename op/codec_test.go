@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -47,6 +48,18 @@ func TestRoundTrip(t *testing.T) {
 			}
 			cutShort(t, b[4:])
 		}
+	}
+}
+
+// Appending only reads, as the race detector sees: an operation may be sent again while a request that was given up still holds it.
+func TestAppendOnlyReads(t *testing.T) {
+	for _, k := range kinds {
+		o := (&filler{rand.New(rand.NewPCG(1, uint64(k))), maxNesting - 1}).someOp(k)
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { Append(nil, o) })
+		}
+		both.Wait()
 	}
 }
 

@@ -13,7 +13,8 @@ var ErrMalformed = errors.New("op: malformed bytes")
 const maxNesting = 2
 
 // wire walks over the fields of an operation, either appending them to b or taking them from it. One description of the
-// fields serves both directions, so they can't drift apart. Integers are varints, byte strings carry their length; what is
+// fields serves both directions, so they can't drift apart. Appending only reads: an operation may be sent again while a request
+// that was given up still holds it. Integers are varints, byte strings carry their length; what is
 // decoded points into the input.
 type wire struct {
 	b      []byte
@@ -42,6 +43,9 @@ func (w *wire) bool(p *bool) {
 		c = 1
 	}
 	w.byte(&c)
+	if !w.dec {
+		return
+	}
 	if c > 1 {
 		w.fail()
 	}
@@ -64,6 +68,9 @@ func (w *wire) uint(p *uint64) {
 func (w *wire) uint32(p *uint32) {
 	v := uint64(*p)
 	w.uint(&v)
+	if !w.dec {
+		return
+	}
 	if v > math.MaxUint32 {
 		w.fail()
 	}
@@ -73,6 +80,9 @@ func (w *wire) uint32(p *uint32) {
 func (w *wire) uint16(p *uint16) {
 	v := uint64(*p)
 	w.uint(&v)
+	if !w.dec {
+		return
+	}
 	if v > math.MaxUint16 {
 		w.fail()
 	}
@@ -82,7 +92,9 @@ func (w *wire) uint16(p *uint16) {
 func (w *wire) time(p *Timestamp) {
 	v := uint64(*p)
 	w.uint(&v)
-	*p = Timestamp(v)
+	if w.dec {
+		*p = Timestamp(v)
+	}
 }
 
 func (w *wire) int(p *int64) {
@@ -101,7 +113,9 @@ func (w *wire) int(p *int64) {
 func (w *wire) float(p *float64) {
 	v := math.Float64bits(*p)
 	w.uint(&v)
-	*p = math.Float64frombits(v)
+	if w.dec {
+		*p = math.Float64frombits(v)
+	}
 }
 
 func (w *wire) bytes(p *[]byte) {
@@ -183,7 +197,9 @@ func takeList[T any](w *wire, p *[]T, n uint64, each func(*T)) {
 func optional[T any](w *wire, p **T, each func(*T)) {
 	has := *p != nil
 	if w.bool(&has); !has || w.err != nil {
-		*p = nil
+		if w.dec {
+			*p = nil
+		}
 		return
 	}
 	if w.dec {

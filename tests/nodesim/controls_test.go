@@ -93,7 +93,7 @@ func TestBugsAreCaught(t *testing.T) {
 		"transactions that are not isolated":                "the accounts have ",
 	} {
 		t.Run(bug, func(t *testing.T) {
-			r := simulate(t, 1, func(t *target) load.Target { return &buggy{target: t, bug: bug} })
+			r := simulate(t, 1, 2, func(t *target) load.Target { return &buggy{target: t, bug: bug} })
 			if r.err != nil {
 				t.Fatal(r.err)
 			}

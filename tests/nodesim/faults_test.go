@@ -57,9 +57,9 @@ func (w *world) someLeader() int {
 	return w.rng.IntN(nodes)
 }
 
-// torment brings each fault once, in an order that the seed decides.
-func (w *world) torment() error {
-	for _, k := range w.rng.Perm(len(faults)) {
+// torment brings each fault once, faultsMax of them at most, in an order that the seed decides.
+func (w *world) torment(faultsMax int) error {
+	for _, k := range w.rng.Perm(len(faults))[:faultsMax] {
 		before := w.total()
 		w.noteLeaders()
 		w.load.Count("fault: "+faults[k].name, 1)
