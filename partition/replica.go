@@ -70,9 +70,10 @@ type Replica struct {
 	stats    counters
 }
 
-// entriesInFlight bounds how many log entries of one partition are on their way. More do not help: what waits gathers into a
-// larger entry.
-const entriesInFlight = 4
+// entriesInFlight is how many entries of one partition wait for their turn to be completed, beside the one that is being completed and
+// the one in the making. More do not help: what waits gathers into a larger entry, and each entry costs messages and a sync on
+// every node. Measured on three nodes, 50 clients: 5 to 25 % less CPU for a write with 0 than with 4.
+const entriesInFlight = 0
 
 // Open opens a replica whose partition stands in the store.
 func Open(cfg Config) (*Replica, error) {
