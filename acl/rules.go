@@ -1,5 +1,7 @@
 package acl
 
+//lint:file-ignore ST1005 the texts of errors are those of Redis, which clients compare
+
 import (
 	"errors"
 	"fmt"

@@ -161,10 +161,6 @@ func wrongArity(name string) string {
 	return "ERR wrong number of arguments for '" + name + "' command"
 }
 
-func unsupported(what string) string {
-	return "ERR " + what + " is not supported yet by this version"
-}
-
 // unknownCommand is the text of Redis, which shows the beginning of the name and of the arguments.
 func unknownCommand(args [][]byte) string {
 	var b strings.Builder

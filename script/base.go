@@ -282,7 +282,7 @@ func toNumber(v lua.LValue) lua.LValue {
 func (m *machine) baseUnpack(l *lua.LState) int {
 	t := l.CheckTable(1)
 	from := l.OptInt(2, 1)
-	to := from - 1
+	var to int
 	if l.Get(3) == lua.LNil {
 		to = t.Len()
 	} else {

@@ -29,10 +29,9 @@ type machine struct {
 	hook  *hook
 	host  Host
 	reply resp.Writer // of the command that was called
-	args  [][]byte
-	proto int    // of the replies that redis.call converts: redis.setresp
-	seed  uint64 // of math.random
-	line  int    // of the last error that was not caught, 0: unknown
+	proto int         // of the replies that redis.call converts: redis.setresp
+	seed  uint64      // of math.random
+	line  int         // of the last error that was not caught, 0: unknown
 
 	onError *lua.LFunction // keeps gopher-lua from describing the whole stack for each error
 	onFail  *lua.LFunction // notes the line

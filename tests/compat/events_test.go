@@ -14,8 +14,7 @@ func TestKeyspaceEvents(t *testing.T) {
 		t.Fatalf("%q, %v", got, err)
 	}
 	defer changer([]string{"CONFIG", "SET", "notify-keyspace-events", ""})
-	got, err := listener([]string{"PSUBSCRIBE", "__keyspace@0__:events:*"})
-	if err != nil {
+	if _, err := listener([]string{"PSUBSCRIBE", "__keyspace@0__:events:*"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range []string{"SET events:k 1", "INCR events:k", "PEXPIRE events:k 60000", "PERSIST events:k", "DEL events:k", "LOCK events:k me 1000",
@@ -25,7 +24,8 @@ func TestKeyspaceEvents(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"k set", "k incrby", "k expire", "k persist", "k del", "x set", "x expire", "x expired"} {
-		if got, err = listener(nil); err != nil {
+		got, err := listener(nil)
+		if err != nil {
 			t.Fatal(want, err)
 		}
 		words := strings.Split(got, "\r\n")
