@@ -10,9 +10,8 @@ import (
 
 // What the meta group keeps.
 const (
-	metaClock   byte = 1 // the bound below which timestamps may be given out
-	metaCluster byte = 2 // the cluster's id
-	metaMap     byte = 3 // the range map
+	metaClock byte = 1 // the bound below which timestamps may be given out
+	// 2 and 3 were the cluster's id and the range map, before there were documents.
 	// metaVersion is the last version that was given to a document, metaDocument begins the documents' keys.
 	metaVersion  byte = 4
 	metaDocument byte = 5
@@ -45,17 +44,6 @@ func ClockBound(r mvcc.Reader) (op.Timestamp, error) {
 	return op.Timestamp(binary.BigEndian.Uint64(v)), nil
 }
 
-// initCluster writes the cluster's first state, unless there is one.
-func initCluster(b mvcc.Batch, o *op.InitCluster) (op.Result, error) {
-	v, ok, err := loadMeta(b, metaMap)
-	if err != nil || ok {
-		return op.Result{Value: clip(v)}, err
-	}
-	b.Set(storage.AppendMeta(nil, metaCluster), append([]byte{metaFormat}, o.ClusterID...))
-	b.Set(storage.AppendMeta(nil, metaMap), append([]byte{metaFormat}, o.Map...))
-	return op.Result{Done: true, Value: o.Map}, nil
-}
-
 func loadMeta(r mvcc.Reader, what byte) ([]byte, bool, error) {
 	v, ok, err := r.Get(storage.AppendMeta(nil, what))
 	if err != nil || !ok {
@@ -65,10 +53,4 @@ func loadMeta(r mvcc.Reader, what byte) ([]byte, bool, error) {
 		return nil, false, mvcc.ErrDamaged
 	}
 	return v[1:], true, nil
-}
-
-// ClusterID reads the cluster's id; empty before there is one.
-func ClusterID(r mvcc.Reader) (string, error) {
-	v, _, err := loadMeta(r, metaCluster)
-	return string(v), err
 }

@@ -118,7 +118,7 @@ func TestMultiOfAnything(t *testing.T) {
 	r := newReplica(t, op.Position{}, op.Position{})
 	r.one(set("bar", "1"))
 	ops := everyOp("bar")
-	ops = append(ops, &op.ClockBound{}, &op.InitCluster{}, &op.RangeMap{}, &op.MetaPut{}, &op.MetaGet{}, &op.MetaList{}, &op.Multi{})
+	ops = append(ops, &op.ClockBound{}, &op.MetaPut{}, &op.MetaGet{}, &op.MetaList{}, &op.Multi{})
 	for _, o := range ops {
 		before := r.now
 		res := r.one(&op.Multi{Ops: []op.Op{set("first", "1"), o, set("last", "1")}})

@@ -58,9 +58,6 @@ func Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, error) {
 		return getDocument(r, o)
 	case *op.MetaList:
 		return listDocuments(r, o)
-	case *op.RangeMap:
-		value, found, err := loadMeta(r, metaMap)
-		return op.Result{Found: found, Value: clip(value)}, err
 	}
 	return runOn(v, o)
 }

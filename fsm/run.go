@@ -66,8 +66,6 @@ func (m *Machine) judge(b *entryBatch, o op.Op, ts op.Timestamp) (op.Result, err
 		return m.collect(w, b, o)
 	case *op.ClockBound:
 		return clockBound(b, o)
-	case *op.InitCluster:
-		return initCluster(b, o)
 	case *op.MetaPut:
 		m.nextDocuments = true
 		return putDocument(b, o)

@@ -124,7 +124,7 @@ func TestRestoreOfAnotherRange(t *testing.T) {
 
 func TestRestoreMeta(t *testing.T) {
 	a, b := newReplicaOf(t, Meta, op.Position{}, op.Position{}), newReplicaOf(t, Meta, op.Position{}, op.Position{})
-	a.do(Unit{&op.ClockBound{Until: 9}, &op.InitCluster{ClusterID: []byte("id"), Map: []byte("map")}})
+	a.do(Unit{&op.ClockBound{Until: 9}, &op.MetaPut{Key: []byte("id"), Value: []byte("map")}})
 	if err := b.Restore(bytes.NewReader(a.snapshot())); err != nil {
 		t.Fatal(err)
 	}

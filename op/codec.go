@@ -299,17 +299,6 @@ func (o *ClockBound) wire(w *wire) {
 	w.time(&o.Until)
 }
 
-func (*InitCluster) Kind() Kind     { return KindInitCluster }
-func (o *InitCluster) Target() Name { return Name{} }
-func (o *InitCluster) wire(w *wire) {
-	w.bytes(&o.ClusterID)
-	w.bytes(&o.Map)
-}
-
-func (*RangeMap) Kind() Kind   { return KindRangeMap }
-func (*RangeMap) Target() Name { return Name{} }
-func (*RangeMap) wire(*wire)   {}
-
 func (w *wire) seqSettings(o *SeqSettings) {
 	w.int(&o.Start)
 	w.int(&o.Step)
@@ -372,8 +361,6 @@ var makers = [256]func() Op{
 	KindForget:      func() Op { return new(Forget) },
 	KindVersion:     func() Op { return new(Version) },
 	KindClockBound:  func() Op { return new(ClockBound) },
-	KindInitCluster: func() Op { return new(InitCluster) },
-	KindRangeMap:    func() Op { return new(RangeMap) },
 	KindTxnRead:     func() Op { return new(TxnRead) },
 	KindMetaPut:     func() Op { return new(MetaPut) },
 	KindMetaGet:     func() Op { return new(MetaGet) },

@@ -33,7 +33,7 @@ type MetaList struct {
 // OfMeta tells whether an operation is about the meta group and not about a name.
 func OfMeta(o Op) bool {
 	switch o.(type) {
-	case *MetaPut, *MetaGet, *MetaList, *ClockBound, *InitCluster, *RangeMap:
+	case *MetaPut, *MetaGet, *MetaList, *ClockBound:
 		return true
 	}
 	return false

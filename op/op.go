@@ -45,13 +45,12 @@ const (
 	KindForget      Kind = 31
 	KindVersion     Kind = 32
 	KindClockBound  Kind = 33
-	KindInitCluster Kind = 34
-	KindRangeMap    Kind = 35
-	KindTxnRead     Kind = 36
-	KindMetaPut     Kind = 37
-	KindMetaGet     Kind = 38
-	KindMetaList    Kind = 39
-	KindLockRenew   Kind = 45
+	// 34 and 35 are not used any more.
+	KindTxnRead   Kind = 36
+	KindMetaPut   Kind = 37
+	KindMetaGet   Kind = 38
+	KindMetaList  Kind = 39
+	KindLockRenew Kind = 45
 
 	KindSafePoint     Kind = 50
 	KindCollect       Kind = 51
@@ -469,17 +468,4 @@ type Forget struct {
 type ClockBound struct {
 	write
 	Until Timestamp
-}
-
-// InitCluster is the first entry of a cluster's life in the meta group. It is a no-op when there is one already.
-// Result: Done, Value: the encoded range map.
-type InitCluster struct {
-	write
-	ClusterID []byte
-	Map       []byte
-}
-
-// RangeMap reads the range map in the meta group. Result: Found, Value.
-type RangeMap struct {
-	read
 }

@@ -33,8 +33,6 @@ func Size(o Op) int {
 		return headBytes + len(o.Name) + len(o.Owner)
 	case *SeqNext:
 		return headBytes + len(o.Name) + len(o.Idem)
-	case *InitCluster:
-		return headBytes + len(o.ClusterID) + len(o.Map)
 	case *MetaPut:
 		return headBytes + len(o.Key) + len(o.Value)
 	case *MetaGet:
