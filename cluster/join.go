@@ -151,5 +151,9 @@ func (n *Node) handleJoin(ctx context.Context, body []byte) ([]byte, error) {
 	if n.Replica(fsm.Meta) == nil || n.router.routes.Load().version == 0 {
 		return nil, notDone(errors.New("that node has not joined the cluster itself yet"))
 	}
+	if known := n.router.State().Node(node.ID); known != nil && known.Status != placement.Left {
+		// When all nodes have moved, they can't agree on where they are before they find each other.
+		n.hub.AddAddress(node.ID, node.PeerAddr)
+	}
 	return n.admit(ctx, node)
 }

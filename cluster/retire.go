@@ -78,6 +78,7 @@ func (n *Node) retire(r *partition.Replica) error {
 	if !n.dropped(r.ID()) {
 		return n.openReplica(r.ID())
 	}
+	r.Machine().Leave() // a read that was confirmed while this node led must not see it cleared
 	if err := fsm.Bury(n.store, r.ID()); err != nil {
 		return err
 	}

@@ -109,11 +109,11 @@ func (m *Machine) known(b mvcc.Reader, at *Number, count int) (results []op.Resu
 	return kept, true, nil
 }
 
-// remember keeps the results of units under their number.
-func (m *Machine) remember(b mvcc.Batch, at *Number, results []op.Result) {
+// remember keeps the results of units under their number, as far as there is room for them beside what the entry has written.
+func (m *Machine) remember(b *entryBatch, at *Number, results []op.Result) {
 	value := binary.BigEndian.AppendUint64([]byte{stateFormat}, at.Seq)
 	for i := range results {
-		if value = op.AppendResult(value, &results[i]); len(value) > keptResultsBytes {
+		if value = op.AppendResult(value, &results[i]); len(value) > keptResultsBytes || !b.fits(len(value)+2*mvcc.RowBytes) {
 			value = value[:9]
 			break
 		}

@@ -157,3 +157,34 @@ func TestNumbersOfEntries(t *testing.T) {
 		}
 	}
 }
+
+// Results are kept only as far as they fit the entry's writes: too much would stop the group on every replica.
+func TestKeptResultsAreBounded(t *testing.T) {
+	r := newReplica(t, op.Position{}, op.Position{})
+	r.one(&op.Set{Key: []byte("big"), Value: big[:4<<20-4<<10]})
+	r.one(&op.Set{Key: []byte("a"), Value: big[:keptResultsBytes-100]})
+	e := Entry{Term: testTerm, First: r.now + 1, Units: []Unit{{&op.Expire{Key: []byte("big"), Expiry: op.Expiry{Mode: op.ExpiryIn, Milli: 1 << 30}}}}}
+	read := func() Unit { return Unit{&op.Multi{Ops: []op.Op{&op.Get{Key: []byte("a")}}}} }
+	const bundles = 40
+	for i := range bundles {
+		e.Units = append(e.Units, read())
+		e.Numbers = append(e.Numbers, Number{At: i + 1, Units: 1, Incarnation: 7, Slot: byte(i), Seq: 1})
+	}
+	r.index, r.now = r.index+1, r.now+bundles+1
+	results, err := r.Apply([]LogEntry{{Index: r.index, Term: testTerm, Data: AppendEntry(nil, &e)}})
+	if err != nil || !results[0][0].Done {
+		t.Fatal(err, results[0][0].Status)
+	}
+	kept := 0
+	for i := range bundles {
+		got := r.numbered(Number{Incarnation: 7, Slot: byte(i), Seq: 1}, read())[0]
+		if got.Status == op.OK && len(got.Sub) == 1 {
+			kept++
+		} else if got.Status != op.Unknown {
+			t.Fatalf("%+v", got.Status)
+		}
+	}
+	if bytes := kept * keptResultsBytes; kept == 0 || 4<<20+bytes > entryWriteBytesMax {
+		t.Errorf("%d of %d results are kept", kept, bundles)
+	}
+}

@@ -114,6 +114,10 @@ func (m *Machine) Restore(r io.Reader) error {
 	return nil
 }
 
+// Leave makes reads that are under way find that what they look at is not to be trusted, as a Restore does. It is for a replica that
+// is stopped and about to be removed.
+func (m *Machine) Leave() { m.restores.Add(1) }
+
 // Whole tells that no Restore is changing the store, and how many have ended. A storage snapshot that is taken between two calls that
 // tell the same is of a whole state.
 func (m *Machine) Whole() (restored uint64, whole bool) {

@@ -39,3 +39,24 @@ func TestReadAcrossARestore(t *testing.T) {
 		}
 	})
 }
+
+// The same, with a replica that is removed meanwhile.
+func TestReadAcrossARemoval(t *testing.T) {
+	c := &counterClock{}
+	onReplica(t, c, func(t *testing.T, r *Replica) {
+		r.awaitLead(t)
+		at, _ := c.Next(t.Context(), 2)
+		r.floor.admit(at + 1) // holds the read until it ends
+		read := make(chan error)
+		go func() {
+			_, err := r.Read(context.Background(), at, []op.Op{&op.Get{Key: []byte("a")}})
+			read <- err
+		}()
+		synctest.Wait()
+		r.machine.Leave()
+		r.floor.end()
+		if err := <-read; !errors.Is(err, ErrNotLeader) {
+			t.Errorf("the read ends with %v", err)
+		}
+	})
+}
