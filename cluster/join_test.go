@@ -25,3 +25,26 @@ func TestJoinByAListOfAllNodes(t *testing.T) {
 		}
 	})
 }
+
+// A cluster all of whose nodes have got other addresses finds together by the list that they are given.
+func TestAllNodesMove(t *testing.T) {
+	inCluster(t, 3, 2, func(t *testing.T, c *clustertest.Cluster) {
+		c.Do(0, set("a", "1"))
+		for i := range c.Nodes {
+			c.Stop(i)
+		}
+		moved := func(i int) string { return clustertest.Address(10 + i) }
+		for i := range c.Nodes {
+			cfg := c.Config(i)
+			cfg.Network = c.Net.Node(moved(i))
+			cfg.Join = []string{moved(0), moved(1), moved(2)}
+			c.OpenWith(i, cfg)
+		}
+		for i := range c.Nodes {
+			c.WaitReady(i)
+			if out := c.Do(i, get("a")); string(out[0].Value) != "1" {
+				t.Errorf("node %d reads %q", i, out[0].Value)
+			}
+		}
+	})
+}
