@@ -28,6 +28,12 @@ func Dial(addr string, timeout time.Duration) (*Conn, error) {
 	return &Conn{net: c, in: bufio.NewReaderSize(c, 16<<10), timeout: timeout}, nil
 }
 
+// Patient makes each Send and Receive fail after another timeout than connecting did.
+func (c *Conn) Patient(timeout time.Duration) *Conn {
+	c.timeout = timeout
+	return c
+}
+
 // Close closes the connection.
 func (c *Conn) Close() error { return c.net.Close() }
 

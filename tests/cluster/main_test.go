@@ -1,0 +1,59 @@
+package cluster
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"kahuna/tests/e2e/rig"
+)
+
+var (
+	seedFlag      = flag.Uint64("seed", 0, "of all random choices; 0: a new one")
+	minutesFlag   = flag.Float64("minutes", 0, "how long faults go on; 0: a few of them, half a minute or so")
+	nodesFlag     = flag.Int("nodes", 3, "of the cluster, 3 to 5")
+	failoversFlag = flag.Int("failovers", 0, "how often TestFailover kills a leader and measures; 0: not at all")
+	idleFlag      = flag.Bool("idle", false, "TestIdle measures what idle partitions cost")
+	partitionFlag = flag.Int("partitions", 64, "of TestIdle's cluster")
+)
+
+// root is the module's directory.
+var root = filepath.Join("..", "..")
+
+// program is the binary under test.
+var program string
+
+// depend says that a test depends on the program.
+var depend = sync.OnceValue(func() error { return rig.NoteSources(root) })
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "kahuna-cluster-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		program, err = rig.Build(root, dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// dice gives a test its random choices and prints their seed.
+func dice(t *testing.T) (*rand.Rand, uint64) {
+	seed := *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0)), seed
+}

@@ -1,0 +1,143 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"kahuna/op"
+	"kahuna/tests/e2e/wire"
+)
+
+// TestFailover measures how soon every partition takes writes again after kill -9 of a node that leads. It asserts nothing about it:
+// that is the machine's.
+func TestFailover(t *testing.T) {
+	if *failoversFlag == 0 {
+		t.Skip("-failovers says how often to measure")
+	}
+	p := launch(t, *nodesFlag, "--partitions", "4")
+	keys := p.keys(t, 4)
+	var took []time.Duration
+	for round := range *failoversFlag {
+		if err := p.await(time.Minute, p.placed); err != nil {
+			t.Fatal(err)
+		}
+		victim := p.leads()[fmt.Sprint(round%5)] // of the meta group too
+		write := p.writers(t, victim, keys)
+		began := time.Now()
+		p.kill(victim)
+		d := write(began)
+		t.Logf("kill -9 of a node that leads: every partition takes writes again after %v", d.Round(time.Millisecond))
+		took = append(took, d)
+		p.start(victim)
+	}
+	slices.Sort(took)
+	t.Logf("%d kills: median %v, least %v, most %v", len(took), took[len(took)/2].Round(time.Millisecond), took[0].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
+}
+
+// keys are names of which each partition has one: a new cluster's ranges are of equal numbers of slots.
+func (p *processes) keys(t *testing.T, partitions int) (keys []string) {
+	t.Helper()
+	found := map[int]string{}
+	for i := 0; len(found) < partitions; i++ {
+		key := fmt.Sprint("k", i)
+		if at := int(op.Slot([]byte(key))) * partitions / 16384; found[at] == "" {
+			found[at] = key
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// writers connect to a node that stays, a connection per key. What they return writes to all keys at once, each again until it is
+// done, and tells how long after began the last one was.
+func (p *processes) writers(t *testing.T, victim int, keys []string) (write func(began time.Time) time.Duration) {
+	t.Helper()
+	other := p.others(victim)[0]
+	var conns []*wire.Conn
+	for range keys {
+		c, err := wire.Dial(p.addr(other, clientPort), 30*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+	}
+	return func(began time.Time) time.Duration {
+		done := make(chan error, len(keys))
+		for i, key := range keys {
+			go func() {
+				defer conns[i].Close()
+				for {
+					r, err := conns[i].Do("SET", key, "v")
+					if err != nil || r.Err() == "" {
+						done <- err
+						return
+					}
+				}
+			}()
+		}
+		for range keys {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		return time.Since(began)
+	}
+}
+
+// TestIdle measures what a cluster with many partitions costs while nobody asks for anything.
+func TestIdle(t *testing.T) {
+	if !*idleFlag {
+		t.Skip("-idle measures it")
+	}
+	p := launch(t, *nodesFlag, "--partitions", fmt.Sprint(*partitionFlag))
+	<-time.After(20 * time.Second)
+	before, began := p.cpu(t), time.Now()
+	<-time.After(30 * time.Second)
+	used, took := p.cpu(t)-before, time.Since(began)
+	var memory []string
+	for _, n := range p.nodes {
+		memory = append(memory, fmt.Sprintf("%.0f MiB", float64(residentKiB(t, n.cmd.Process.Pid))/1024))
+	}
+	t.Logf("%d idle partitions on %d nodes: %.1f%% of a core together; %s", *partitionFlag, len(p.nodes), 100*used.Seconds()/took.Seconds(), strings.Join(memory, ", "))
+}
+
+// cpu is what all nodes have used so far.
+func (p *processes) cpu(t *testing.T) (sum time.Duration) {
+	t.Helper()
+	const perSecond = 100 // clock ticks of Linux, as /proc shows them
+	for _, n := range p.nodes {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:])) // from the third on
+		for _, at := range []int{14, 15} {
+			ticks, err := strconv.Atoi(fields[at-3])
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum += time.Duration(ticks) * time.Second / perSecond
+		}
+	}
+	return sum
+}
+
+func residentKiB(t *testing.T, pid int) int {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return kib
+		}
+	}
+	return 0
+}
