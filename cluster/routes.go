@@ -40,6 +40,8 @@ func (r *routes) find(o op.Op) uint32 {
 	switch o := o.(type) {
 	case *op.Scan:
 		return r.state.FindAt(o.From).ID
+	case *op.Changes:
+		return r.state.FindAt(o.From).ID
 	case *op.Count:
 		return r.state.FindAt(o.From).ID
 	case *op.DeleteRange:

@@ -59,5 +59,8 @@ func (m *Machine) collected(at op.Timestamp, o op.Op) bool {
 	if c, ok := o.(*op.Check); ok {
 		return c.Txn < m.Safe() // a version that came after its snapshot may be gone again
 	}
+	if c, ok := o.(*op.Changes); ok && c.Since < m.Safe() {
+		return true // a version between the two may be gone
+	}
 	return at != mvcc.Latest && at < m.Safe()
 }

@@ -27,6 +27,8 @@ func ownsAll(s *State, o op.Op) bool {
 		return every(o.Reads, func(r op.Seen) bool { return s.Owns(r.Name.Key) }) && every(o.Scans, s.coversScan)
 	case *op.Scan:
 		return s.covers(o.From, o.To)
+	case *op.Changes:
+		return s.covers(o.From, o.To)
 	case *op.Count:
 		return s.covers(o.From, o.To)
 	case *op.DeleteRange:

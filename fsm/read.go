@@ -48,6 +48,8 @@ func Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, error) {
 			return scanByName(v, r, o)
 		}
 		return scan(v, o)
+	case *op.Changes:
+		return changes(r, at, o)
 	case *op.Count:
 		return count(v, o)
 	case *op.Check:

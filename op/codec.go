@@ -373,6 +373,8 @@ var makers = [256]func() Op{
 	KindCheckSince:    func() Op { return new(CheckSince) },
 	KindAdvise:        func() Op { return new(Advise) },
 	KindForgetOld:     func() Op { return new(ForgetOld) },
+
+	KindChanges: func() Op { return new(Changes) },
 }
 
 func first(ns []Name) Name {

@@ -58,6 +58,8 @@ const (
 	KindCheckSince    Kind = 56
 	KindAdvise        Kind = 57
 	KindForgetOld     Kind = 58
+
+	KindChanges Kind = 75
 )
 
 // Op is one operation. Target is what it is routed by (Scan, Count and DeleteRange, which are about a range, are routed by

@@ -45,6 +45,8 @@ func Size(o Op) int {
 		return headBytes + spanSize(o.From, o.To)
 	case *Count:
 		return headBytes + spanSize(o.From, o.To)
+	case *Changes:
+		return 2*headBytes + spanSize(o.From, o.To) + len(o.Prefix)
 	case *Scan:
 		return 2*headBytes + spanSize(o.From, o.To) + len(o.Prefix) + len(o.Match) + len(o.Start) + len(o.End)
 	}

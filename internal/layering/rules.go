@@ -21,7 +21,7 @@ var layers = []layer{
 	{packages: []string{"script"}},
 	{packages: []string{"txn/coord"}},
 	{packages: []string{"cluster"}},
-	{packages: []string{"partition", "peer", "hub"}},
+	{packages: []string{"partition", "peer", "hub", "interest"}},
 	{packages: []string{"raftgroup"}},
 	{packages: []string{"internal/clock", "pubsub", "client"}},
 	// ======== below this line everything is a function of the log ========

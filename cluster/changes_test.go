@@ -1,0 +1,279 @@
+package cluster_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"kahuna/cluster"
+	"kahuna/cluster/clustertest"
+	"kahuna/op"
+	"kahuna/txn/coord"
+)
+
+// reader follows the changes of a prefix and checks the form of each page.
+type reader struct {
+	t      *testing.T
+	rng    *rand.Rand
+	prefix string
+	at     op.Timestamp
+	all    []op.Item
+}
+
+// page reads one page on a node. Errors that say that it is to be repeated are passed on.
+func (r *reader) page(n *cluster.Node) error {
+	limit := 1 + r.rng.IntN(20)
+	ask := &op.Changes{Space: op.SpaceKey, Prefix: []byte(r.prefix), Since: r.at, Limit: uint32(limit)}
+	if r.rng.IntN(3) == 0 {
+		ask.MaxBytes = uint32(1 + r.rng.IntN(500))
+	}
+	out := n.Router().Changes(r.t.Context(), ask)
+	if out.Err != nil {
+		return out.Err
+	}
+	r.took(out, limit)
+	return nil
+}
+
+func (r *reader) took(out op.Outcome, limit int) {
+	r.t.Helper()
+	last := r.at
+	for i := range out.Items {
+		it := &out.Items[i]
+		if it.TS < last || it.TS <= r.at || it.TS > out.TS {
+			r.t.Errorf("a page from %d to %d has %d after %d", r.at, out.TS, it.TS, last)
+		}
+		if i >= limit && it.TS != last {
+			r.t.Errorf("a page of at most %d goes on with another commit", limit)
+		}
+		last = it.TS
+	}
+	if out.Status != op.OK || out.TS < r.at {
+		r.t.Errorf("after %d: %+v", r.at, out)
+	}
+	r.all, r.at = append(r.all, out.Items...), out.TS
+}
+
+// upTo reads on until everything at or below a timestamp is told.
+func (r *reader) upTo(ts op.Timestamp, next func() *cluster.Node) {
+	r.t.Helper()
+	for fails := 0; r.at < ts; {
+		if err := r.page(next()); err != nil {
+			if fails++; fails > 200 {
+				r.t.Fatal(err)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+}
+
+// check compares what was told with the histories of the keys.
+func (r *reader) check(n *cluster.Node, since op.Timestamp, keys []string) {
+	r.t.Helper()
+	var want []op.Item
+	for _, key := range keys {
+		out := n.Router().Do(r.t.Context(), []op.Op{&op.History{Key: []byte(key), Limit: 1 << 20}})[0]
+		if out.Err != nil {
+			r.t.Fatal(out.Err)
+		}
+		for _, it := range out.Items {
+			if it.TS > since && it.TS <= r.at {
+				it.Key = []byte(key)
+				want = append(want, it)
+			}
+		}
+	}
+	slices.SortFunc(want, func(a, b op.Item) int {
+		return cmp.Or(cmp.Compare(a.TS, b.TS), slices.Compare(a.Key, b.Key))
+	})
+	for i := range max(len(want), len(r.all)) {
+		if i >= len(want) || i >= len(r.all) || !sameChange(&r.all[i], &want[i]) {
+			r.t.Fatalf("%d changes were told, there are %d; number %d: %s, want %s", len(r.all), len(want), i, shown(r.all, i), shown(want, i))
+		}
+	}
+	if len(want) == 0 {
+		r.t.Error("nothing happened")
+	}
+}
+
+// sameChange: a value that is lost by now may have been told before.
+func sameChange(got, want *op.Item) bool {
+	value := want.Lost || !got.Lost && string(got.Value) == string(want.Value)
+	return got.TS == want.TS && string(got.Key) == string(want.Key) && got.Rev == want.Rev && got.Deleted == want.Deleted && value
+}
+
+func shown(items []op.Item, i int) string {
+	if i >= len(items) {
+		return "nothing"
+	}
+	return fmt.Sprintf("%+v", items[i])
+}
+
+// writing is what happens to keys while they are watched: single writes, deletions, NOREV, and transactions over all partitions.
+func writing(t *testing.T, c *clustertest.Cluster, seed uint64, keys []string, stop *atomic.Bool, writes int) {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	coords := make([]*coord.Coordinator, len(c.Nodes))
+	for i := range c.Nodes {
+		if c.Nodes[i] != nil {
+			coords[i] = coord.New(c.Nodes[i].Router(), coord.DefaultOptions())
+			defer coords[i].Close()
+		}
+	}
+	for k := 0; k < writes && !stop.Load(); k++ {
+		at := rng.IntN(len(c.Nodes))
+		if coords[at] == nil {
+			continue
+		}
+		one := func() op.Op {
+			key := []byte(keys[rng.IntN(len(keys))])
+			if rng.IntN(5) == 0 {
+				return &op.Delete{Key: key}
+			}
+			size := rng.IntN(40)
+			if rng.IntN(10) == 0 {
+				size = 3000
+			}
+			return &op.Set{Key: key, Value: fmt.Appendf(nil, "%d.%d %0*d", seed, k, size, 0), NoRev: rng.IntN(4) == 0}
+		}
+		ops := []op.Op{one()}
+		for range rng.IntN(3) * rng.IntN(4) {
+			ops = append(ops, one())
+		}
+		_, _, _ = coords[at].Atomic(context.WithoutCancel(t.Context()), ops, nil) // conflicts, and what a lost leader leaves unknown, are fine
+		time.Sleep(time.Duration(rng.IntN(3)) * time.Millisecond)
+	}
+}
+
+func watchedKeys() (keys, others []string) {
+	for i := range 60 {
+		keys = append(keys, fmt.Sprintf("w/%d", i))
+		others = append(others, fmt.Sprintf("v/%d", i), fmt.Sprintf("x%d", i))
+	}
+	return keys, others
+}
+
+// Readers with pages of any size, who read through any node while others write, are told exactly what the histories of the keys have
+// afterwards, in that order.
+func TestChangesAreTheHistory(t *testing.T) {
+	inCluster(t, 3, 4, func(t *testing.T, c *clustertest.Cluster) {
+		keys, others := watchedKeys()
+		begin := now(t, c.Nodes[0])
+		var stop atomic.Bool
+		var writers sync.WaitGroup
+		for w := range 4 {
+			writers.Go(func() { writing(t, c, uint64(w), append(others, keys...), &stop, 150) })
+		}
+		done := make(chan struct{})
+		go func() { writers.Wait(); close(done) }()
+		readers := make([]*reader, 3)
+		for i := range readers {
+			readers[i] = &reader{t: t, rng: rand.New(rand.NewPCG(uint64(i), 9)), prefix: "w/", at: begin}
+		}
+		any := func() *cluster.Node { return c.Nodes[readers[0].rng.IntN(3)] }
+		for running := true; running; {
+			select {
+			case <-done:
+				running = false
+			default:
+			}
+			for _, r := range readers[1:] {
+				if err := r.page(any()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Millisecond)
+		}
+		end := now(t, c.Nodes[0])
+		for _, r := range readers { // the first comes when all is over
+			r.upTo(end, any)
+			r.check(c.Nodes[1], begin, keys)
+		}
+	})
+}
+
+// The changes of a hash tag come from one slot, and only those of the prefix.
+func TestChangesOfOneSlot(t *testing.T) {
+	onNode(t, 4, func(t *testing.T, n *cluster.Node) {
+		begin := now(t, n)
+		do(t, n, set("{a}1", "x"), set("{a}2", "y"), set("{b}1", "z"), set("a", "w"))
+		r := reader{t: t, rng: rand.New(rand.NewPCG(1, 1)), prefix: "{a}", at: begin}
+		r.upTo(now(t, n), func() *cluster.Node { return n })
+		r.check(n, begin, []string{"{a}1", "{a}2"})
+	})
+}
+
+// Who goes on from below the safe point is told so, and who goes on from above it is told everything, the deletions too. (The revisions of a
+// name whose deletion was collected begin anew.)
+func TestChangesThatWereCollected(t *testing.T) {
+	withHistory(t, func(t *testing.T, n *cluster.Node) {
+		begin := now(t, n)
+		do(t, n, set("k", "1"), set("gone", "1"))
+		do(t, n, &op.Delete{Key: []byte("gone")})
+		time.Sleep(10 * testRetention)
+		ask := func(since op.Timestamp) op.Outcome {
+			out := n.Router().Changes(t.Context(), &op.Changes{Space: op.SpaceKey, Since: since, Limit: 100})
+			if out.Err != nil {
+				t.Fatal(out.Err)
+			}
+			return out
+		}
+		if out := ask(begin); out.Status != op.Collected {
+			t.Errorf("from long ago: %+v", out)
+		}
+		if out := ask(1); out.Status != op.Collected {
+			t.Errorf("from the beginning: %+v", out)
+		}
+		since := ask(0).TS
+		do(t, n, set("k", "2"), set("gone", "2"), &op.Delete{Key: []byte("gone")}, &op.Expire{Key: []byte("k"), Expiry: op.Expiry{Mode: op.ExpiryIn, Milli: 1000}})
+		time.Sleep(testRetention / 2)
+		var told []string
+		for _, it := range ask(since).Items {
+			told = append(told, fmt.Sprint(string(it.Key), " ", it.Rev, " ", it.Deleted))
+		}
+		slices.Sort(told)
+		want := []string{"gone 1 false", "gone 2 true", "k 2 false", "k 2 false", "k 3 true"}
+		if !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+		if out := n.Router().Changes(t.Context(), &op.Changes{Space: op.SpaceKey, Since: now(t, n).Add(60_000), Limit: 1}); out.Err == nil {
+			t.Errorf("from the future: %+v", out)
+		}
+		synctest.Wait()
+	})
+}
+
+// A reader goes on while leaders are lost, through the nodes that are left.
+func TestChangesAcrossFailover(t *testing.T) {
+	inCluster(t, 3, 4, func(t *testing.T, c *clustertest.Cluster) {
+		keys, others := watchedKeys()
+		begin := now(t, c.Nodes[0])
+		r := &reader{t: t, rng: rand.New(rand.NewPCG(7, 9)), prefix: "w/", at: begin}
+		for victim := range 3 {
+			var stop atomic.Bool
+			var writers sync.WaitGroup
+			for w := range 3 {
+				writers.Go(func() { writing(t, c, uint64(10*victim+w), append(others, keys...), &stop, 1<<20) })
+			}
+			alive := func() *cluster.Node { return c.Nodes[(victim+1+r.rng.IntN(2))%3] }
+			r.upTo(now(t, c.Nodes[0]), alive)
+			c.Stop(victim)
+			for range 200 {
+				_ = r.page(alive())
+				time.Sleep(5 * time.Millisecond)
+			}
+			stop.Store(true)
+			writers.Wait()
+			r.upTo(now(t, alive()), alive)
+			c.Open(victim)
+			c.WaitReady(victim)
+		}
+		r.check(c.Nodes[0], begin, keys)
+	})
+}
