@@ -62,6 +62,7 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 	handler := commands.NewHandler(commands.Options{
 		Backend:  backend{k.coord, n, info(cfg, ports, k, started)},
 		History:  n.History(),
+		Feed:     n,
 		Limits:   commandLimits(cfg),
 		Now:      time.Now,
 		Rand:     rand.Uint64,

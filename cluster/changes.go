@@ -16,7 +16,7 @@ const changesAtOnce = 8
 
 // Changes gives a page of what happened, over all partitions, to the names of a space with a prefix: the oldest changes above Since, in
 // the order of their timestamps, and as TS the timestamp to go on from. What happened above Since and up to that is on the page, all of
-// it: the changes of one timestamp, those of one transaction, are never parted, so a page may have more than Limit. Since 0 is now: the page
+// it: the changes of one timestamp, those of one transaction, are never parted, so a page may have more than Limit. Found: there is more behind it. Since 0 is now: the page
 // is empty. From, To and UpTo are not for the caller.
 //
 // It is complete because it is a snapshot read at a fresh timestamp S of every partition. At each partition's leader the floor is
@@ -61,7 +61,7 @@ func (r *Router) changesUpTo(ctx context.Context, o *op.Changes, at op.Timestamp
 		return *g.failed
 	}
 	items := g.page.Take()
-	return op.Outcome{Result: op.Result{Done: true, Items: items, TS: g.page.UpTo}}
+	return op.Outcome{Result: op.Result{Done: true, Items: items, TS: g.page.UpTo, Found: g.page.UpTo < at}}
 }
 
 // slotsOf is the part of the ordered space in which all names with a prefix lie: one slot when the prefix has a whole hash tag.

@@ -132,6 +132,8 @@ type Node struct {
 	waiters     *partition.Quota
 	documents   *Documents
 	history     *History
+	feeds       *feeds
+	sessions    *sessions
 	collector   collector
 	faulted     sync.Once
 	replicas    replicaSet
@@ -214,6 +216,8 @@ func (n *Node) connect() {
 	n.router.routes.Store(noRoutes())
 	n.documents = newDocuments(n)
 	n.history = newHistory(n)
+	n.feeds = newFeeds(n)
+	n.sessions = newSessions(n.feeds.table)
 	n.hub.Handle(callWrite, n.handleWrite)
 	n.hub.Handle(callRead, n.handleRead)
 	n.hub.Handle(callClock, n.handleClock)
@@ -224,6 +228,8 @@ func (n *Node) connect() {
 	n.hub.Handle(callWait, n.handleWait)
 	n.hub.Handle(callLeave, n.handleLeave)
 	n.hub.Handle(callLeaders, n.handleLeaders)
+	n.hub.Handle(callWatch, n.sessions.handleWatch)
+	n.hub.Handle(callChanged, n.sessions.handleChanged)
 	for kind, handler := range n.cfg.Calls {
 		n.hub.Handle(kind, handler)
 	}
@@ -266,7 +272,7 @@ func (n *Node) openReplicas() error {
 
 func (n *Node) openReplica(id uint32) error {
 	cfg := partition.Config{ID: id, Host: n.host, Store: n.store, Clock: n.cfg.Clock, Stamper: n.router, Bootstrap: n.founders(id),
-		Dir: n.groupDir(id), Logger: n.cfg.Logger, OnFault: n.fault, Waiters: n.waiters, OnChanges: n.cfg.OnChanges,
+		Dir: n.groupDir(id), Logger: n.cfg.Logger, OnFault: n.fault, Waiters: n.waiters, OnChanges: n.changed, OnServing: n.feeds.table.WakeAll,
 		Limits: partition.Limits{QueueOps: n.cfg.QueueOpsMax, QueueBytes: n.cfg.QueueBytesMax, EntryOps: entryOps, EntryBytes: entryBytes,
 			LockWaiters: n.cfg.LockWaitersMax}}
 	if id == fsm.Meta {
@@ -284,6 +290,14 @@ func (n *Node) openReplica(id uint32) error {
 		n.meta = r
 	}
 	return nil
+}
+
+// changed is told what became of names in partitions that this node leads.
+func (n *Node) changed(changes []mvcc.Change) {
+	n.feeds.table.Observe(changes)
+	if n.cfg.OnChanges != nil {
+		n.cfg.OnChanges(changes)
+	}
 }
 
 // founders are the first members of a group, if this node is one of them: only they may make it. A node that is to join a cluster
@@ -311,6 +325,10 @@ func (n *Node) founders(id uint32) (peers []raftgroup.Peer) {
 func (n *Node) Close() error {
 	n.cancel()
 	n.running.Wait()
+	if n.feeds != nil {
+		n.feeds.close()
+		n.sessions.close()
+	}
 	if n.hub != nil {
 		n.hub.Close()
 	}

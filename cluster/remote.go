@@ -26,6 +26,8 @@ const (
 	callWait     hub.Kind = 0x27 // partition, milliseconds, lock: wait for its turn
 	callLeave    hub.Kind = 0x28 // partition, lock: its owner waits no more
 	callLeaders  hub.Kind = 0x29 // nothing: which partitions the node leads
+	callWatch    hub.Kind = 0x2e // node, session, prefixes: what its readers wait for changes of
+	callChanged  hub.Kind = 0x2f // node, session: wait until something of it has changed
 	// 0x30 to 0x4f are for what packages above tell each other.
 )
 

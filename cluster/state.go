@@ -76,6 +76,7 @@ func (n *Node) adopt() error {
 	}
 	n.hub.SetAddresses(addresses)
 	n.router.routes.Store(newRoutes(s, version))
+	n.feeds.links.members()
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 type Options struct {
 	Backend  Backend
 	History  History // of SNAPSHOT; nil only where no client uses it
+	Feed     Feed    // of KCHANGES; nil only where no client uses it
 	Limits   Limits
 	Now      func() time.Time                     // wall time: TIME, the age of connections, the overflow check of expiries
 	Rand     func() uint64                        // SCAN cursors, RANDOMKEY
@@ -36,6 +37,7 @@ type Options struct {
 type Handler struct {
 	backend  Backend
 	history  History
+	feed     Feed
 	limits   Limits
 	now      func() time.Time
 	rand     func() uint64
@@ -71,7 +73,7 @@ type Handler struct {
 // NewHandler makes a Handler. Nothing is started; there is nothing to close.
 func NewHandler(o Options) *Handler {
 	h := &Handler{
-		backend: o.Backend, history: o.History, limits: o.Limits.withDefaults(), now: o.Now, rand: o.Rand, settings: o.Settings,
+		backend: o.Backend, history: o.History, feed: o.Feed, limits: o.Limits.withDefaults(), now: o.Now, rand: o.Rand, settings: o.Settings,
 		after: o.After, table: newTable(), sessions: map[int64]*Session{},
 	}
 	h.scripts.init(o)

@@ -20,15 +20,17 @@ func (a answer) first() *op.Outcome { return &a.results[0] }
 // replyFunc writes one reply.
 type replyFunc func(w *resp.Writer, a answer)
 
-// request is a parsed command. Exactly one of err, reply, local and run is set.
+// request is a parsed command. Exactly one of err, reply, changes, local and run is set.
 type request struct {
 	err   string        // the error its arguments earned
 	ops   []op.Op       // with reply: more than one take effect at one point
 	reply replyFunc     // writes the reply from the results of ops
 	clock bool          // reply needs the present time if a result has an expiry
 	wait  time.Duration // ops is one LockAcquire, which waits for so long; inside a transaction it does not
-	local func(c *call)
-	run   func(ctx context.Context, c *call) error
+	// changes is a KCHANGES, which stands alone: it is in no transaction and in no batch.
+	changes *changesWanted
+	local   func(c *call)
+	run     func(ctx context.Context, c *call) error
 }
 
 // one is the request for a single operation.

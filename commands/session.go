@@ -188,6 +188,10 @@ func (s *Session) add(x *execution, r request) {
 		s.awaitLock(x, &r)
 		return
 	}
+	if r.changes != nil {
+		s.tellChanges(x, r.changes)
+		return
+	}
 	if r.run != nil || len(r.ops) > 1 {
 		s.flush(x)
 		s.perform(x, &r)

@@ -38,6 +38,9 @@ type Config struct {
 	// OnLeader and OnFollower tell that the replica leads, and may be asked, and that it no longer does. May be nil.
 	OnLeader   func(term uint64)
 	OnFollower func()
+	// OnServing tells that the replica leads and is asked: OnChanges is told of whatever is applied from here on. What was applied
+	// before, the former leader may not have told of either. It must not wait. May be nil.
+	OnServing func()
 	// OnDocuments tells that documents of the meta group may have changed here. It must not wait. May be nil.
 	OnDocuments func()
 	// OnChanges is told what became of names, after it is in the store, while this replica leads. It runs on the goroutine that
@@ -190,6 +193,9 @@ func (r *Replica) serve(term uint64) {
 	r.advice.reset(true)
 	r.waiters.lead()
 	r.term.Store(term)
+	if r.cfg.OnServing != nil {
+		r.cfg.OnServing()
+	}
 }
 
 // follow is called by the group when the term that lead was called for has ended, on the same goroutine.
