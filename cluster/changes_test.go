@@ -167,8 +167,8 @@ func TestChangesAreTheHistory(t *testing.T) {
 		begin := now(t, c.Nodes[0])
 		var stop atomic.Bool
 		var writers sync.WaitGroup
-		for w := range 4 {
-			writers.Go(func() { writing(t, c, uint64(w), append(others, keys...), &stop, 150) })
+		for w := range 3 {
+			writers.Go(func() { writing(t, c, uint64(w), append(others, keys...), &stop, 60) })
 		}
 		done := make(chan struct{})
 		go func() { writers.Wait(); close(done) }()
@@ -188,7 +188,7 @@ func TestChangesAreTheHistory(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			time.Sleep(time.Millisecond)
+			time.Sleep(10 * time.Millisecond)
 		}
 		end := now(t, c.Nodes[0])
 		for _, r := range readers { // the first comes when all is over
@@ -275,5 +275,119 @@ func TestChangesAcrossFailover(t *testing.T) {
 			c.WaitReady(victim)
 		}
 		r.check(c.Nodes[0], begin, keys)
+	})
+}
+
+// await waits for changes on a node, in the background.
+func await(t *testing.T, n *cluster.Node, space op.Space, prefix string, since op.Timestamp, d time.Duration) <-chan op.Outcome {
+	got := make(chan op.Outcome, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	go func() {
+		defer cancel()
+		got <- n.AwaitChanges(ctx, &op.Changes{Space: space, Prefix: []byte(prefix), Since: since, Limit: 100})
+	}()
+	return got
+}
+
+// Readers that wait on any node are told of a change at once, those with other prefixes are not, and when the time is over they get
+// where to go on from.
+func TestWaitingForChanges(t *testing.T) {
+	inCluster(t, 3, 4, func(t *testing.T, c *clustertest.Cluster) {
+		begin := now(t, c.Nodes[0])
+		var waiting []<-chan op.Outcome
+		for i := range 12 {
+			waiting = append(waiting, await(t, c.Nodes[i%3], op.SpaceKey, fmt.Sprint("w", i/6), begin, time.Hour))
+		}
+		locks := await(t, c.Nodes[2], op.SpaceLock, "", begin, time.Hour)
+		early := await(t, c.Nodes[1], op.SpaceKey, "other", begin, 20*time.Second)
+		time.Sleep(25 * time.Second) // some slices
+		if out := <-early; out.Err != nil || len(out.Items) > 0 || out.TS < begin {
+			t.Errorf("when the time is over: %+v", out)
+		}
+		for round := range 2 {
+			began := time.Now()
+			for i := range 5 {
+				c.Do(i%3, set(fmt.Sprint("w", round, "/", i), "x"))
+			}
+			for i, got := range waiting[6*round : 6*round+6] {
+				out := <-got
+				if out.Err != nil || len(out.Items) == 0 || string(out.Items[0].Key[:2]) != fmt.Sprint("w", round) {
+					t.Errorf("reader %d: %+v", i, out)
+				}
+			}
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("readers were told after %v", took)
+			}
+		}
+		c.Do(0, &op.LockAcquire{Name: []byte("l"), Owner: []byte("o"), TTLMilli: 1000})
+		if out := <-locks; len(out.Items) != 1 || string(out.Items[0].Key) != "l" {
+			t.Errorf("a lock: %+v", out)
+		}
+	})
+}
+
+// A reader that waits is told of changes after leaders were lost, whichever node led before.
+func TestWaitingForChangesAcrossFailover(t *testing.T) {
+	inCluster(t, 3, 4, func(t *testing.T, c *clustertest.Cluster) {
+		for victim := range 3 {
+			reads, writes := (victim+1)%3, (victim+2)%3
+			since := now(t, c.Nodes[reads])
+			var waiting []<-chan op.Outcome
+			for i := range 8 {
+				waiting = append(waiting, await(t, c.Nodes[reads], op.SpaceKey, fmt.Sprintf("f%d/%d", victim, i), since, time.Hour))
+			}
+			time.Sleep(time.Second)
+			c.Stop(victim)
+			for i := range 8 {
+				c.Do(writes, set(fmt.Sprintf("f%d/%d", victim, i), "x"))
+			}
+			for i, got := range waiting {
+				began := time.Now()
+				if out := <-got; out.Err != nil || len(out.Items) != 1 || time.Since(began) > time.Minute {
+					t.Errorf("without node %d, key %d: %+v after %v", victim, i, out, time.Since(began))
+				}
+			}
+			c.Open(victim)
+			c.WaitReady(victim)
+		}
+	})
+}
+
+// Readers who wait again and again, each from where the last page ended, are told the history, as those are who do not wait.
+func TestWaitingReadersAreToldTheHistory(t *testing.T) {
+	inCluster(t, 3, 4, func(t *testing.T, c *clustertest.Cluster) {
+		keys, others := watchedKeys()
+		begin := now(t, c.Nodes[0])
+		var stop atomic.Bool
+		var writers, following sync.WaitGroup
+		for w := range 3 {
+			writers.Go(func() { writing(t, c, uint64(w), append(others, keys...), &stop, 60) })
+		}
+		readers := make([]*reader, 6)
+		for i := range readers {
+			r := &reader{t: t, rng: rand.New(rand.NewPCG(uint64(i), 9)), prefix: "w/", at: begin}
+			readers[i] = r
+			following.Go(func() {
+				for over := false; !over; {
+					limit := 1 + 9*(i%2)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+r.rng.IntN(3000))*time.Millisecond)
+					out := c.Nodes[r.rng.IntN(3)].AwaitChanges(ctx, &op.Changes{Space: op.SpaceKey, Prefix: []byte("w/"), Since: r.at, Limit: uint32(limit)})
+					cancel()
+					if out.Err != nil {
+						t.Error(out.Err)
+						return
+					}
+					over = len(out.Items) == 0 && stop.Load()
+					r.took(out, limit)
+				}
+			})
+		}
+		writers.Wait()
+		stop.Store(true)
+		following.Wait()
+		for _, r := range readers {
+			r.upTo(now(t, c.Nodes[0]), func() *cluster.Node { return c.Nodes[1] })
+			r.check(c.Nodes[1], begin, keys)
+		}
 	})
 }

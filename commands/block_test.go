@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -124,3 +125,40 @@ func TestNoWaitInMulti(t *testing.T) {
 		b.want(t, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$-1\r\n:0\r\n")
 	})
 }
+
+// TestBlockingChanges sees that a KCHANGES that waits is told of the next change, and ends as a LOCK that waits does.
+func TestBlockingChanges(t *testing.T) {
+	for end, want := range map[string]string{
+		"KSET a2 x":                "*2\r\n:T\r\n*1\r\n*4\r\n:T\r\n$2\r\na2\r\n:1\r\n$1\r\nx\r\n+PONG\r\n",
+		"time":                     "*2\r\n:T\r\n*0\r\n+PONG\r\n",
+		"CLIENT UNBLOCK 2":         "*2\r\n:T\r\n*0\r\n+PONG\r\n",
+		"CLIENT UNBLOCK 2 TIMEOUT": "*2\r\n:T\r\n*0\r\n+PONG\r\n",
+		"CLIENT UNBLOCK 2 ERROR":   "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n+PONG\r\n",
+		"gone":                     "-TRYAGAIN the wait was ended\r\n+PONG\r\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(Limits{})
+			c := r.client(1, 2)
+			c.send(lines("KSET a1 x")...)
+			b := r.blocking(2)
+			b.serve("ECHO a;KCHANGES a BLOCK 5000;PING")
+			b.want(t, "$1\r\na\r\n")
+			c.send(lines("KSET b x")...)
+			b.want(t, "")
+			switch end {
+			case "time":
+				time.Sleep(5 * time.Second)
+			case "gone":
+				b.gone()
+			default:
+				c.send(lines(end)...)
+			}
+			<-b.busy
+			if got := timestamps.ReplaceAllString(b.sent, ":T"); got != want {
+				t.Errorf("%s: sent %q, want %q", end, got, want)
+			}
+		})
+	}
+}
+
+var timestamps = regexp.MustCompile(`:\d{10,}`)
