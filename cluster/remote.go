@@ -23,12 +23,13 @@ const (
 	callLook     hub.Kind = 0x24 // nothing: how the node's replicas are
 	callWhoIs    hub.Kind = 0x25 // partition: the members of its group
 	callTransfer hub.Kind = 0x26 // partition, node: hand the leadership over
-	callWait     hub.Kind = 0x27 // partition, milliseconds, lock: wait for its turn
-	callLeave    hub.Kind = 0x28 // partition, lock: its owner waits no more
-	callLeaders  hub.Kind = 0x29 // nothing: which partitions the node leads
-	callWatch    hub.Kind = 0x2e // node, session, prefixes: what its readers wait for changes of
-	callChanged  hub.Kind = 0x2f // node, session: wait until something of it has changed
+	// 0x27 is free.
+	callLeave   hub.Kind = 0x28 // partition, lock: its owner waits no more
+	callLeaders hub.Kind = 0x29 // nothing: which partitions the node leads
+	callWatch   hub.Kind = 0x2e // node, session, prefixes: what its readers wait for changes of
+	callChanged hub.Kind = 0x2f // node, session: wait until something of it has changed
 	// 0x30 to 0x4f are for what packages above tell each other.
+	callWait = hub.Kind(raftgroup.KindWait) // partition, milliseconds, lock: wait for its turn
 )
 
 // The first byte of an answer to callWrite and callRead. What follows is the results, or the leader's id if it is known, or a text.

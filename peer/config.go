@@ -36,6 +36,7 @@ type Config struct {
 type Limits struct {
 	FrameBytesMax       int           // of one message with its frame; 16 MiB
 	CallsInFlightMax    int           // calls to one node, and again from one node, of Raft and of the others each; 4096
+	WaitsInFlightMax    int           // the same, of the calls that wait long; 16384
 	HandledBytesMax     int           // of the requests of one node that are being handled; 256 MiB
 	WriteBufferBytesMax int           // that wait to be written to one connection; 64 MiB
 	StreamsMax          int           // at a time, of each direction; 64
@@ -59,6 +60,7 @@ const (
 func (l Limits) withDefaults() Limits {
 	setDefault(&l.FrameBytesMax, 16<<20)
 	setDefault(&l.CallsInFlightMax, 4096)
+	setDefault(&l.WaitsInFlightMax, 16384)
 	setDefault(&l.HandledBytesMax, 256<<20)
 	setDefault(&l.WriteBufferBytesMax, 64<<20)
 	setDefault(&l.StreamsMax, 64)
@@ -71,6 +73,14 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.UnackedTimeout, 2*time.Second)
 	setDefault(&l.StreamStallTimeout, 30*time.Second)
 	return l
+}
+
+// inFlight is how many calls of a class there may be.
+func (l Limits) inFlight(class int) int {
+	if class == classWait {
+		return l.WaitsInFlightMax
+	}
+	return l.CallsInFlightMax
 }
 
 func setDefault[T comparable](field *T, value T) {

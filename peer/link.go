@@ -14,16 +14,21 @@ import (
 	"kahuna/raftgroup"
 )
 
-// Calls of Raft have limits of their own, so that others never crowd out a heartbeat.
+// Calls of Raft have limits of their own, so that others never crowd out a heartbeat; and so have those that wait long, so that they
+// don't crowd out what is answered at once.
 const (
 	classRaft = iota
 	classOther
+	classWait
 	classes
 )
 
 func classOf(request []byte) int {
 	if len(request) > 0 && request[0] >= raftgroup.KindFirst && request[0] <= raftgroup.KindLast {
 		return classRaft
+	}
+	if len(request) > 0 && request[0] >= raftgroup.KindWait {
+		return classWait
 	}
 	return classOther
 }
@@ -171,7 +176,7 @@ func (l *link) begin(class int) (uint64, *call, error) {
 	if l.err != nil {
 		return 0, nil, l.err
 	}
-	if l.inFlight[class] >= l.p.n.cfg.Limits.CallsInFlightMax {
+	if l.inFlight[class] >= l.p.n.cfg.Limits.inFlight(class) {
 		return 0, nil, ErrBusy
 	}
 	var c *call

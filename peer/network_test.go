@@ -65,6 +65,7 @@ func (h *testHandler) HandleStream(ctx context.Context, request []byte, body io.
 const (
 	raftKind  = string(rune(raftgroup.KindFirst))
 	otherKind = "\x40"
+	waitKind  = "\x80"
 )
 
 var testSecret = []byte("a secret of the test cluster")
@@ -290,6 +291,22 @@ func TestCallerLimit(t *testing.T) {
 	if _, err := a.Call(t.Context(), b.LocalAddr(), []byte(otherKind+"echo")); !errors.Is(err, ErrBusy) {
 		t.Fatal(err)
 	}
+	close(h.gate)
+	wg.Wait()
+}
+
+// However many wait for something to happen, what is answered at once gets through; on both sides.
+func TestWaitsDoNotCrowdOutCalls(t *testing.T) {
+	a, b, h := pair(t, func(c *Config) { c.Limits.CallsInFlightMax, c.Limits.WaitsInFlightMax = 1, 3 })
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() { _, _ = a.Call(context.Background(), b.LocalAddr(), []byte(waitKind+"wait")) })
+	}
+	until(t, "all wait", func() bool { return h.running.Load() == 3 })
+	if _, err := a.Call(t.Context(), b.LocalAddr(), []byte(waitKind+"wait")); !errors.Is(err, ErrBusy) {
+		t.Error(err)
+	}
+	mustCall(t, a, b.LocalAddr(), otherKind+"echo x", "x")
 	close(h.gate)
 	wg.Wait()
 }

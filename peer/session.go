@@ -118,7 +118,7 @@ func (s *session) admit(j *job, remaining uint32) (bool, error) {
 		return false, fmt.Errorf("%w: a second request of id %d", errMalformed, j.id)
 	}
 	l := s.n.cfg.Limits
-	if s.handled[j.class] >= l.CallsInFlightMax || s.bytes > 0 && s.bytes+len(j.request) > l.HandledBytesMax {
+	if s.handled[j.class] >= l.inFlight(j.class) || s.bytes > 0 && s.bytes+len(j.request) > l.HandledBytesMax {
 		return false, nil
 	}
 	var cancel context.CancelFunc

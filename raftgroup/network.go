@@ -44,6 +44,10 @@ const (
 	KindLast  byte = 0x1f
 )
 
+// KindWait is the first of the kinds of requests that may wait long for something to happen. There may be very many of them, so that
+// they are counted apart from all others.
+const KindWait byte = 0x80
+
 // ErrUnreachable: there is no way to that address, or nobody serves there. The request was not handled.
 var ErrUnreachable = errors.New("raftgroup: unreachable")
 
