@@ -23,7 +23,8 @@ var floors = map[string]int{"changes of leader": 1, "dropped packets": 1, "Set":
 // TestFaults brings faults over a cluster while clients work, in rounds, and judges each round.
 func TestFaults(t *testing.T) {
 	rng, seed := dice(t)
-	p := launch(t, *nodesFlag, "--partitions", "4", "--log-segment-bytes", "8388608", "--checkpoint-interval-ms", "2000")
+	// Every node has every partition, so that whoever is in a connected majority can work.
+	p := launch(t, *nodesFlag, "--partitions", "4", "--replication-factor", fmt.Sprint(*nodesFlag), "--log-segment-bytes", "8388608", "--checkpoint-interval-ms", "2000")
 	end := time.Now().Add(time.Duration(*minutesFlag * float64(time.Minute)))
 	checked, given := 0, 0
 	for round := 1; ; round++ {
@@ -73,7 +74,10 @@ func (n *nemesis) round(t *testing.T, plan []fault, round int, seed uint64) {
 	if mk := os.MkdirAll(kept, 0o700); mk != nil {
 		t.Fatal(mk)
 	}
-	found := n.load.Verdict(final, kept)
+	var found []string
+	if err == nil {
+		found = n.load.Verdict(final, kept)
+	}
 	if err != nil || len(found) > 0 {
 		history := filepath.Join(kept, "history.txt")
 		t.Errorf("round %d: %v\n%s\nagain: go test ./tests/cluster -run Faults -seed %d -nodes %d\nhistory in %s (%v)\n%s", round, err,

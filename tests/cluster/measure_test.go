@@ -94,9 +94,12 @@ func TestIdle(t *testing.T) {
 	if !*idleFlag {
 		t.Skip("-idle measures it")
 	}
+	began := time.Now()
 	p := launch(t, *nodesFlag, "--partitions", fmt.Sprint(*partitionFlag))
+	t.Logf("all replicas were placed after %v", time.Since(began).Round(time.Second))
 	<-time.After(20 * time.Second)
-	before, began := p.cpu(t), time.Now()
+	before := p.cpu(t)
+	began = time.Now()
 	<-time.After(30 * time.Second)
 	used, took := p.cpu(t)-before, time.Since(began)
 	var memory []string

@@ -64,11 +64,14 @@ func launch(t *testing.T, n int, args ...string) *processes {
 		p.nodes = append(p.nodes, &process{})
 		p.start(i)
 	}
-	if err := p.await(time.Minute, p.placed); err != nil {
+	if err := p.await(placeMax, p.placed); err != nil {
 		t.Fatalf("%v\n%s", err, p.logs())
 	}
 	return p
 }
+
+// placeMax is how long a new cluster may take until all replicas are where they are to be; many partitions take their time.
+const placeMax = 5 * time.Minute
 
 // diskRoot is a directory in memory where there is one: what is tested is not the disk.
 func diskRoot(t *testing.T) string {
