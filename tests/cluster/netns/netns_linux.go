@@ -168,7 +168,18 @@ func clearAll(prefix string) {
 	out, _ := exec.Command("ip", "netns", "list").Output()
 	for line := range strings.Lines(string(out)) {
 		if name := strings.Fields(line); len(name) > 0 && (name[0] == prefix+"sw" || strings.HasPrefix(name[0], prefix+"n")) {
+			killIn(name[0])
 			_ = run(nil, "ip", "netns", "del", name[0])
+		}
+	}
+}
+
+// killIn ends what still runs in a namespace: processes of a test that was killed itself.
+func killIn(space string) {
+	out, _ := exec.Command("ip", "netns", "pids", space).Output()
+	for id := range strings.FieldsSeq(string(out)) {
+		if pid, err := strconv.Atoi(id); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // an error: it has gone already
 		}
 	}
 }
