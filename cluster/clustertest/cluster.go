@@ -56,6 +56,7 @@ func (c *Cluster) Config(i int) cluster.Config {
 	cfg.RandomID = func() string { made++; return fmt.Sprintf("%02x%038x", i+1, made) }
 	cfg.Network = c.Net.Node(Address(i))
 	cfg.Name, cfg.ClientAddr, cfg.ClusterAddr = fmt.Sprint("n", i), fmt.Sprint("client:", i), fmt.Sprint("cluster:", i)
+	cfg.DeadAfter = 30 * time.Second
 	cfg.OnFault = func(err error) { c.t.Errorf("node %d: %v", i, err) }
 	if i > 0 {
 		cfg.Join = []string{Address(0)}

@@ -107,7 +107,7 @@ func (l *Log) victim() *segment {
 		return nil
 	}
 	oldest := sealed[0]
-	if oldest.liveBytes*8 <= oldest.size {
+	if oldest.liveBytes*8 <= oldest.size.Load() {
 		return oldest
 	}
 	var live, written int64

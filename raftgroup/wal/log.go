@@ -173,7 +173,7 @@ func (l *Log) Stats() Stats {
 	count := func(segs ...*segment) {
 		for _, seg := range segs {
 			s.Segments++
-			s.DiskBytes += seg.size
+			s.DiskBytes += seg.size.Load()
 		}
 	}
 	count(l.segs...)

@@ -29,11 +29,11 @@ type tear struct {
 func (r *replay) run() error {
 	var buf []byte
 	for i, seg := range r.log.segs {
-		if int64(cap(buf)) < seg.size {
-			buf = make([]byte, seg.size)
+		if int64(cap(buf)) < seg.size.Load() {
+			buf = make([]byte, seg.size.Load())
 		}
-		buf = buf[:seg.size]
-		if _, err := io.ReadFull(io.NewSectionReader(seg.f, 0, seg.size), buf); err != nil {
+		buf = buf[:seg.size.Load()]
+		if _, err := io.ReadFull(io.NewSectionReader(seg.f, 0, seg.size.Load()), buf); err != nil {
 			return fmt.Errorf("wal: reading segment %d: %w", seg.number, err)
 		}
 		if err := r.segment(seg, buf); err != nil {

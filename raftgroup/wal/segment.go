@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 const (
@@ -22,7 +23,7 @@ type segment struct {
 	number uint64
 	salt   uint64
 	seed   uint32
-	size   int64 // bytes of the file
+	size   atomic.Int64 // bytes of the file; changed by the writer alone, and read by Stats too
 	f      *os.File
 
 	off       int64 // end of its last frame
@@ -30,7 +31,7 @@ type segment struct {
 	liveBytes int64
 }
 
-func (s *segment) room() int64 { return s.size - s.off }
+func (s *segment) room() int64 { return s.size.Load() - s.off }
 
 func segmentPath(dir string, number uint64) string {
 	return filepath.Join(dir, fmt.Sprintf("%016x%s", number, segmentSuffix))
@@ -100,14 +101,14 @@ func fill(f *os.File, from, to int64, sync func(*os.File) error) error {
 
 // grow makes an empty segment large enough for a batch above the segment size. When the disk is full it is left as it was.
 func (s *segment) grow(o Options, size int64) error {
-	if err := fill(s.f, s.size, size, o.Sync); err != nil {
-		return errors.Join(err, s.f.Truncate(s.size))
+	if err := fill(s.f, s.size.Load(), size, o.Sync); err != nil {
+		return errors.Join(err, s.f.Truncate(s.size.Load()))
 	}
 	h := segmentHeader{number: s.number, salt: s.salt, size: uint64(size)}
 	if _, err := s.f.WriteAt(h.encode(), 0); err != nil {
 		return err
 	}
-	s.size = size
+	s.size.Store(size)
 	return o.Sync(s.f)
 }
 
@@ -148,7 +149,9 @@ func readHeader(f *os.File, number uint64) (*segment, error) {
 	if h.size < segmentHeaderBytes || st.Size() < int64(h.size) {
 		return nil, &CorruptError{Segment: number, Offset: st.Size(), Reason: fmt.Sprintf("file is shorter than %d bytes", h.size)}
 	}
-	return &segment{number: number, salt: h.salt, seed: h.seed(), size: st.Size(), f: f, off: segmentHeaderBytes}, nil
+	s := &segment{number: number, salt: h.salt, seed: h.seed(), f: f, off: segmentHeaderBytes}
+	s.size.Store(st.Size())
+	return s, nil
 }
 
 // syncDir makes creations, renames and removals in the directory durable.
