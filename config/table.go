@@ -57,7 +57,7 @@ func listeners(c *Config) []Setting {
 		{Key: "listen", value: address(&c.Listen, "127.0.0.1:6379"),
 			Help: "Where clients of the Redis protocol connect. Every command is answered here, from any client."},
 		{Key: "cluster-listen", value: address(&c.ClusterListen, "127.0.0.1:6380"),
-			Help: "Where cluster-aware clients connect: answers MOVED for what another node leads. Plain clients only in this version: it has no CLUSTER command yet."},
+			Help: "Where cluster-aware clients connect: answers MOVED for what another node leads, and those clients follow it. Others use listen."},
 		{Key: "peer-listen", value: address(&c.PeerListen, "127.0.0.1:6381"),
 			Help: "Where the other nodes connect."},
 		{Key: "admin-listen", value: address(&c.AdminListen, "127.0.0.1:6382"),

@@ -193,6 +193,7 @@ func (r *Replica) serve(term uint64) {
 	r.advice.reset(true)
 	r.waiters.lead()
 	r.term.Store(term)
+	r.cfg.Logger.Info().Uint32("partition", r.cfg.ID).Uint64("term", term).Msg("leads the partition")
 	if r.cfg.OnServing != nil {
 		r.cfg.OnServing()
 	}

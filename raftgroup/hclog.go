@@ -9,7 +9,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// bridge gives Raft's warnings and errors to zerolog; the rest of what it tells is not made.
+// bridge gives Raft's warnings and errors to zerolog, the ordinary ones as debug; the rest of what it tells is not made.
 type bridge struct {
 	hclog.Logger // of what is not overridden: a logger that does nothing
 	to           zerolog.Logger
@@ -17,20 +17,33 @@ type bridge struct {
 
 func newBridge(to zerolog.Logger) hclog.Logger { return bridge{hclog.NewNullLogger(), to} }
 
-// ordinary are what Raft warns of and every start and every failover bring with them.
+// ordinary are what Raft warns of, or calls an error, and every start, failover and new replica bring with them. Those about one
+// peer come several times a second from every group as long as a node is away, which the network tells once.
 var ordinary = map[string]bool{
-	"heartbeat timeout reached, starting election":  true,
-	"Election timeout reached, restarting election": true,
+	"heartbeat timeout reached, starting election":      true,
+	"Election timeout reached, restarting election":     true,
+	"failed to contact":                                 true,
+	"failed to heartbeat to":                            true,
+	"failed to appendEntries to":                        true,
+	"failed to pipeline appendEntries":                  true,
+	"failed to start pipeline replication to":           true,
+	"failed to make requestVote RPC":                    true,
+	"appendEntries rejected, sending older logs":        true,
+	"rejecting pre-vote request since we have a leader": true,
+	"rejecting vote request since we have a leader":     true,
 }
 
-func (b bridge) Warn(msg string, args ...any) {
-	e := b.to.Warn()
+func (b bridge) Warn(msg string, args ...any)  { b.tell(zerolog.WarnLevel, msg, args) }
+func (b bridge) Error(msg string, args ...any) { b.tell(zerolog.ErrorLevel, msg, args) }
+
+func (b bridge) tell(level zerolog.Level, msg string, args []any) {
 	if ordinary[msg] {
-		e = b.to.Debug()
+		level = zerolog.DebugLevel
 	}
-	write(e, msg, args)
+	if e := b.to.WithLevel(level); e.Enabled() {
+		e.Fields(fields(args)).Msg("raft: " + msg)
+	}
 }
-func (b bridge) Error(msg string, args ...any) { write(b.to.Error(), msg, args) }
 
 func (b bridge) Log(level hclog.Level, msg string, args ...any) {
 	switch {
@@ -52,8 +65,6 @@ func (b bridge) With(args ...any) hclog.Logger {
 func (b bridge) StandardLogger(*hclog.StandardLoggerOptions) *log.Logger {
 	return log.New(io.Discard, "", 0)
 }
-
-func write(e *zerolog.Event, msg string, args []any) { e.Fields(fields(args)).Msg("raft: " + msg) }
 
 // fields turns hclog's pairs into zerolog's. Values are printed here, for some are live structures of Raft.
 func fields(args []any) map[string]any {
