@@ -25,11 +25,12 @@ type identityFile struct {
 	Format  int    `json:"format"`
 	Node    string `json:"node"`              // 40 hexadecimal digits
 	Cluster string `json:"cluster,omitempty"` // that it belongs to, once it does
+	Joining bool   `json:"joining,omitempty"` // it has asked to join one, and may be a member without having heard of it
 	Sum     uint32 `json:"sum"`               // CRC-32C of the rest: another id is another node, which leads none of the groups here
 }
 
 func (id *identityFile) sum() uint32 {
-	return crc32.Checksum(fmt.Appendf(nil, "%d %s %s", id.Format, id.Node, id.Cluster), crc32.MakeTable(crc32.Castagnoli))
+	return crc32.Checksum(fmt.Appendf(nil, "%d %s %s %t", id.Format, id.Node, id.Cluster, id.Joining), crc32.MakeTable(crc32.Castagnoli))
 }
 
 // Node is the node's id.
@@ -50,16 +51,38 @@ func (id *Identity) Belong(cluster string) error {
 	case cluster:
 		return nil
 	case "":
-		next := id.file
-		next.Cluster = cluster
-		if err := next.write(id.path); err != nil {
-			return err
-		}
-		id.file = next
-		return nil
+		return id.change(func(f *identityFile) { f.Cluster, f.Joining = cluster, false })
 	}
 	return fmt.Errorf("%s says that this node belongs to cluster %s, and it was told that it belongs to %s: give it an empty data directory to join that one",
 		id.path, id.file.Cluster, cluster)
+}
+
+// Join notes that the node asks to join a cluster. From then on it never makes one: it may be a member of that one already.
+func (id *Identity) Join() error {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	if id.file.Joining || id.file.Cluster != "" {
+		return nil
+	}
+	return id.change(func(f *identityFile) { f.Joining = true })
+}
+
+// mayFound tells whether the node may make a cluster.
+func (id *Identity) mayFound() bool {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	return id.file.Cluster == "" && !id.file.Joining
+}
+
+// change writes a changed identity. id.mu is held.
+func (id *Identity) change(fn func(f *identityFile)) error {
+	next := id.file
+	fn(&next)
+	if err := next.write(id.path); err != nil {
+		return err
+	}
+	id.file = next
+	return nil
 }
 
 const identityFormat = 1

@@ -46,7 +46,7 @@ func (n *Node) joinOnce() error {
 	switch {
 	case err != nil:
 		return err
-	case version == 0 && n.identity.Cluster() == "" && len(n.cfg.Join) == 0:
+	case version == 0 && n.identity.mayFound() && len(n.cfg.Join) == 0:
 		return n.makeCluster(ctx)
 	case version == 0:
 		return n.askToJoin()
@@ -107,6 +107,12 @@ func (n *Node) admit(ctx context.Context, node placement.Node) (state []byte, er
 func (n *Node) askToJoin() error {
 	request, err := json.Marshal(n.self())
 	if err != nil {
+		return err
+	}
+	if len(n.cfg.Join) == 0 && n.identity.Cluster() == "" {
+		return errors.New("this node has asked to join a cluster before and has no answer: start it with the setting join again, or with an empty data directory")
+	}
+	if err := n.identity.Join(); err != nil {
 		return err
 	}
 	errs := []error{errors.New("the cluster can't be reached; is one of the addresses of the setting join right, and its node up?")}

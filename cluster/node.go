@@ -305,7 +305,7 @@ func (n *Node) changed(changes []mvcc.Change) {
 func (n *Node) founders(id uint32) (peers []raftgroup.Peer) {
 	born := []string{n.identity.Node()}
 	switch at := n.router.routes.Load().byID[id]; {
-	case id == fsm.Meta && (len(n.cfg.Join) > 0 || n.identity.Cluster() != ""):
+	case id == fsm.Meta && (len(n.cfg.Join) > 0 || !n.identity.mayFound()):
 		return nil
 	case id != fsm.Meta && at == nil:
 		return nil
