@@ -37,6 +37,7 @@ func (p program) kvCommand() *cli.Command {
 				&cli.DurationFlag{Name: "ttl", Usage: "the key expires after this time", DefaultText: "never"},
 				&cli.BoolFlag{Name: "keep-ttl", Usage: "the key expires when it did before"}), p.kvSet),
 		clientCommand("del", "KEY", "delete a key; fails with exit code 1 when there was none", common(ifRev(), ifValue()), p.kvDel),
+		p.kvWatchCommand(common()),
 	}
 	for _, c := range all {
 		c.Description = callExitCodes
