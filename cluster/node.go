@@ -162,6 +162,7 @@ func Open(cfg Config) (*Node, error) {
 	n.start(n.tend)
 	n.start(n.control)
 	n.start(n.followLeaders)
+	n.start(n.watchMembership)
 	n.start(n.sweep)
 	n.start(n.collectRecords)
 	n.start(n.compact)

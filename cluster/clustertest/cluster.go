@@ -3,6 +3,7 @@ package clustertest
 import (
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,9 @@ type Cluster struct {
 	t     *testing.T
 	dir   string
 	parts int
+
+	mu       sync.Mutex
+	expected map[int]chan error // faults that nodes are to have
 }
 
 // New makes a cluster of which no node is open yet.
@@ -57,7 +61,7 @@ func (c *Cluster) Config(i int) cluster.Config {
 	cfg.Network = c.Net.Node(Address(i))
 	cfg.Name, cfg.ClientAddr, cfg.ClusterAddr = fmt.Sprint("n", i), fmt.Sprint("client:", i), fmt.Sprint("cluster:", i)
 	cfg.DeadAfter = 30 * time.Second
-	cfg.OnFault = func(err error) { c.t.Errorf("node %d: %v", i, err) }
+	cfg.OnFault = func(err error) { c.faulted(i, err) }
 	if i > 0 {
 		cfg.Join = []string{Address(0)}
 	}
@@ -65,6 +69,27 @@ func (c *Cluster) Config(i int) cluster.Config {
 		c.Tune(i, &cfg)
 	}
 	return cfg
+}
+
+// Expect says that a node is to have a fault, which the channel gets. Without it a fault fails the test.
+func (c *Cluster) Expect(i int) <-chan error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.expected == nil {
+		c.expected = map[int]chan error{}
+	}
+	c.expected[i] = make(chan error, 1)
+	return c.expected[i]
+}
+
+func (c *Cluster) faulted(i int, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.expected[i] == nil {
+		c.t.Errorf("node %d: %v", i, err)
+		return
+	}
+	c.expected[i] <- err
 }
 
 // Open opens a node, again if it was stopped.
