@@ -112,7 +112,8 @@ func TestClusterClient(t *testing.T) {
 	for _, s := range k.servers {
 		addrs = append(addrs, s.ClusterListen)
 	}
-	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, MinRetryBackoff: 20 * time.Millisecond, MaxRetryBackoff: 200 * time.Millisecond, MaxRedirects: 8})
+	// It looks for new leaders after a MOVED or this interval, and not when a node does not answer.
+	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addrs, ClusterStateReloadInterval: time.Second, MaxRedirects: 8})
 	defer c.Close()
 	for i := range trioKeys {
 		set, err := c.Set(ctx, trioKey(i), i, 0).Result()
