@@ -53,7 +53,7 @@ func TestDrainAndLeave(t *testing.T) {
 		}
 		c.Wait(func() error {
 			if done, total := overview(t, n).Drained(c.Nodes[0].Stats().NodeID); done < total || total == 0 || c.Nodes[0].Stats().Replicas > 0 {
-				return fmt.Errorf("%d of %d drained", done, total)
+				return fmt.Errorf("%d of %d drained, %d replicas left", done, total, c.Nodes[0].Stats().Replicas)
 			}
 			return nil
 		})

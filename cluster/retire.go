@@ -29,21 +29,32 @@ func (n *Node) retireUnwanted(routes *routes) error {
 	return nil
 }
 
-// dropped tells whether the leader of a group says that this node is not a member.
+// dropped tells whether the leader of a group says that this node is not a member. Who that is may not be known here: the group
+// tells its former members nothing any more. So all are asked, the one that led last first.
 func (n *Node) dropped(id uint32) bool {
-	leader := n.router.leader(id)
-	if leader == "" {
-		return false
+	asked := map[string]bool{"": true, n.identity.Node(): true}
+	for _, node := range append([]string{n.router.known(id), n.router.hints.get(id)}, n.router.routes.Load().members(id)...) {
+		if asked[node] {
+			continue
+		}
+		asked[node] = true
+		if members := n.whoIs(node, id); len(members) > 0 {
+			n.router.hints.set(id, node)
+			return !slices.Contains(members, n.identity.Node())
+		}
 	}
+	return false
+}
+
+// whoIs asks a node for the members of a group that it leads; none when it does not.
+func (n *Node) whoIs(node string, id uint32) (members []string) {
 	ctx, cancel := context.WithTimeout(n.ctx, lookTimeout)
 	defer cancel()
-	answer, err := n.hub.Call(ctx, leader, callWhoIs, binary.AppendUvarint(nil, uint64(id)))
-	if err != nil {
-		n.router.hints.set(id, "")
-		return false
+	answer, err := n.hub.Call(ctx, node, callWhoIs, binary.AppendUvarint(nil, uint64(id)))
+	if err != nil || json.Unmarshal(answer, &members) != nil {
+		return nil
 	}
-	var members []string
-	return json.Unmarshal(answer, &members) == nil && len(members) > 0 && !slices.Contains(members, n.identity.Node())
+	return members
 }
 
 // handleWhoIs tells the members of a group that this node leads, of a configuration that is committed.

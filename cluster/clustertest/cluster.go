@@ -131,7 +131,7 @@ func (c *Cluster) Close() {
 func (c *Cluster) Wait(ok func() error) {
 	c.t.Helper()
 	var err error
-	for range 60_000 {
+	for range 6_000 {
 		if err = ok(); err == nil {
 			return
 		}
