@@ -83,13 +83,29 @@ func (g *Group) CommittedMembers(ctx context.Context) ([]Peer, error) {
 		return nil, err
 	}
 	peers := peersOf(inst.raft.GetConfiguration().Configuration())
-	if err := await(ctx, inst, inst.raft.Barrier(0)); err != nil {
-		return nil, proposalError(err)
+	if err := g.ReadIndex(ctx); err != nil {
+		return nil, err
+	}
+	if err := g.noneChanges(inst.raft.CommitIndex()); err != nil {
+		return nil, err
 	}
 	if leads(inst) != term {
 		return nil, ErrNotLeader // the configuration may have been one of before
 	}
 	return peers, nil
+}
+
+// noneChanges tells whether a change of members stands behind an index. (A barrier would wait for it, but the state machine never sees
+// one, so that reads would then wait for the next write.)
+func (g *Group) noneChanges(index uint64) error {
+	_, last, err := g.log.bounds()
+	for index++; err == nil && index <= last; index++ {
+		var entry raft.Log
+		if err = g.log.GetLog(index, &entry); err == nil && entry.Type == raft.LogConfiguration {
+			return fmt.Errorf("%w: the last change of members is not committed", ErrNotReady)
+		}
+	}
+	return err
 }
 
 // members is the latest configuration on a leader, which may not be committed yet.

@@ -38,5 +38,10 @@ func TestCommittedMembers(t *testing.T) {
 		if peers, err := l.group.CommittedMembers(t.Context()); err != nil || len(peers) != 2 {
 			t.Fatal(peers, err)
 		}
+		ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if err := l.group.ReadIndex(ctx); err != nil {
+			t.Fatal("reads wait after members were asked for:", err)
+		}
 	})
 }
