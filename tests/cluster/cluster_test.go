@@ -84,6 +84,7 @@ func (n *nemesis) round(t *testing.T, plan []fault, round int, seed uint64) {
 			strings.Join(found[:min(len(found), 10)], "\n"), seed, len(n.nodes), history, n.load.Save(history), n.logs())
 		return
 	}
+	_ = os.Remove(kept) // nothing is in it, unless a run before failed
 	if err := load.Floors(n.load.Counts(), floors); err != nil {
 		t.Errorf("round %d: %v", round, err)
 	}
