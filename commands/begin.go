@@ -145,11 +145,8 @@ func (s *Session) inTxn(x *execution, r *request) {
 	s.flush(x)
 	mark, proto, sent := x.w.Len(), x.w.Proto(), len(s.outbox)
 	err := s.step(x, r)
-	if err == nil && s.outboxBytes(sent) > s.h.limits.QueuedBytes {
-		err = userError("ERR " + tooLarge("transaction's messages", s.h.limits.QueuedBytes))
-	}
 	if err != nil {
-		s.outbox = s.outbox[:sent]
+		s.takeBack(sent)
 		x.w.Truncate(mark)
 		x.w.SetProto(proto)
 		x.w.Error(errorText(err))
@@ -164,17 +161,6 @@ func (s *Session) step(x *execution, r *request) error {
 	return s.txn.Step(x.ctx, func(d Doer) error {
 		return (&call{s: s, w: x.w, d: d, inTxn: true}).perform(x.ctx, r)
 	})
-}
-
-// outboxBytes is what the messages take that wait for COMMIT; 0 when none has come since there were so many.
-func (s *Session) outboxBytes(before int) (n int) {
-	if len(s.outbox) == before {
-		return 0
-	}
-	for i := range s.outbox {
-		n += 64 + len(s.outbox[i].Channel) + len(s.outbox[i].Payload)
-	}
-	return n
 }
 
 func parseTxnStatus(p *parser) request {

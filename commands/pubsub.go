@@ -103,18 +103,47 @@ func parsePublish(shard bool) func(p *parser) request {
 	return func(p *parser) request {
 		m := pubsub.Message{Shard: shard, Channel: p.next(), Payload: p.value()}
 		p.checkChannel(m.Channel)
-		return request{local: func(c *call) { c.w.Int(int64(c.publish(m))) }}
+		return request{local: func(c *call) { c.publish(m) }}
 	}
 }
 
-// publish sends a message, or has it sent once the transaction around it has taken effect. It returns how many get it here.
-func (c *call) publish(m pubsub.Message) int {
+// publish sends a message, or has it sent once the transaction around it has taken effect. It answers how many get it here.
+func (c *call) publish(m pubsub.Message) {
 	if !c.inTxn {
-		return c.s.h.hub.Publish(m)
+		c.w.Int(int64(c.s.h.hub.Publish(m)))
+		return
 	}
-	c.s.outbox = append(c.s.outbox, m)
-	return c.s.h.hub.Receivers(m)
+	if !c.s.hold(m) {
+		c.w.Error("ERR " + tooLarge("transaction's messages", c.s.h.limits.QueuedBytes))
+		return
+	}
+	c.w.Int(int64(c.s.h.hub.Receivers(m)))
 }
+
+// hold keeps a message until the transaction has taken effect; false when that would be too many bytes.
+func (s *Session) hold(m pubsub.Message) bool {
+	if len(s.outbox) == 0 {
+		s.held = 0
+	}
+	bytes := heldBytes(&m)
+	if s.held+bytes > s.h.limits.QueuedBytes {
+		return false
+	}
+	s.held += bytes
+	s.outbox = append(s.outbox, m)
+	return true
+}
+
+// takeBack drops the messages that a step has published, down to n.
+func (s *Session) takeBack(n int) {
+	for i := n; i < len(s.outbox); i++ {
+		s.held -= heldBytes(&s.outbox[i])
+	}
+	clear(s.outbox[n:])
+	s.outbox = s.outbox[:n]
+}
+
+func heldBytes(m *pubsub.Message) int { return 64 + len(m.Channel) + len(m.Payload) }
 
 func parsePubsubChannels(kind pubsub.Kind) func(p *parser) request {
 	return func(p *parser) request {

@@ -141,6 +141,43 @@ func TestPublishInTransaction(t *testing.T) {
 	}
 }
 
+// TestPublishInWhatOnlyReads sees that a script that only reads publishes nothing, neither at once nor with the next transaction.
+func TestPublishInWhatOnlyReads(t *testing.T) {
+	r := newRig(Limits{})
+	a, b := r.listener(1, 2), r.listener(2, 2)
+	a.do(t, "SUBSCRIBE c")
+	for _, line := range []string{"PUBLISH", "SPUBLISH"} {
+		got := b.send([]string{"EVAL_RO", "return redis.call('" + line + "','c','lost')", "0"})
+		if !strings.HasPrefix(got, "-"+errScriptWrites) {
+			t.Errorf("%s: %q", line, got)
+		}
+	}
+	b.send(lines("BEGIN;COMMIT")...)
+	if got := a.took(); got != "" || len(b.s.outbox) > 0 {
+		t.Errorf("published %q, and %d are left", got, len(b.s.outbox))
+	}
+}
+
+// TestPublishIsBounded sees that what waits for the end of a transaction is not more than may be queued, and that what
+// was dropped does not count.
+func TestPublishIsBounded(t *testing.T) {
+	r := newRig(Limits{QueuedBytes: 1000})
+	b := r.listener(1, 2)
+	const loop = "for i=1,tonumber(ARGV[1]) do redis.call('publish','c',string.rep('x',100)) end"
+	if got := b.send([]string{"EVAL", loop, "0", "5"}); got != "$-1\r\n" {
+		t.Errorf("%q", got)
+	}
+	if got := b.send([]string{"EVAL", loop, "0", "50"}); !strings.Contains(got, "messages") {
+		t.Errorf("a script may publish without bound: %q", got)
+	}
+	b.do(t, "BEGIN")
+	b.send([]string{"EVAL", loop, "0", "50"})
+	b.send(lines("ROLLBACK;BEGIN")...)
+	if got := b.send([]string{"EVAL", loop, "0", "5"}); got != "$-1\r\n" || len(b.s.outbox) != 5 {
+		t.Errorf("after a ROLLBACK: %q, and %d messages wait", got, len(b.s.outbox))
+	}
+}
+
 func TestSubscriptionsLimit(t *testing.T) {
 	r := newRig(Limits{Subscriptions: 2})
 	a := r.listener(1, 2)

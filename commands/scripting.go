@@ -175,11 +175,15 @@ func (h *scriptHost) resolve(args [][]byte) (row *Command, skip int, err string)
 		err = errScriptArity
 	case row.direct != nil || row.has("noscript"):
 		err = errScriptDenied
-	case h.readOnly && row.has("write"):
+	case h.readOnly && (row.has("write") || row.publishes()):
 		err = errScriptWrites
 	}
 	return row, skip, err
 }
+
+// publishes tells whether a command sends messages. To Redis that is a write, and here what only reads has no end at which they
+// would be sent.
+func (c *Command) publishes() bool { return c.Name == "publish" || c.Name == "spublish" }
 
 // Call executes one command.
 func (h *scriptHost) Call(args [][]byte, reply *resp.Writer) error {

@@ -34,6 +34,7 @@ type Session struct {
 	sub      *pubsub.Subscriber // nil until the first subscription
 	subs     [3]atomic.Int32    // subscriptions by kind
 	outbox   []pubsub.Message   // published by the transaction that runs
+	held     int                // bytes of those
 	monitors bool               // in MONITOR
 	mute     *mute              // nil unless CLIENT REPLY said OFF or SKIP
 

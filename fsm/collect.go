@@ -56,8 +56,11 @@ func (m *Machine) raiseSafe(to op.Timestamp) { m.safe.Store(max(m.safe.Load(), u
 
 // collected tells whether an operation reads below the safe point, where the answer might be wrong.
 func (m *Machine) collected(at op.Timestamp, o op.Op) bool {
-	if c, ok := o.(*op.Check); ok {
-		return c.Txn < m.Safe() // a version that came after its snapshot may be gone again
+	switch c := o.(type) { // a version that came after its snapshot may be gone again
+	case *op.Check:
+		return c.Txn < m.Safe()
+	case *op.CheckSince:
+		return c.Snapshot < m.Safe()
 	}
 	if c, ok := o.(*op.Changes); ok && c.Since < m.Safe() {
 		return true // a version between the two may be gone

@@ -119,7 +119,8 @@ func TestTransactionBelowTheSafePoint(t *testing.T) {
 	ask := func(start op.Timestamp) []op.Status {
 		write := &op.Prewrite{Txn: start, Home: n, AtHome: true, Deadline: op.MaxTimestamp, Writes: []op.Write{{Name: n, Type: 1}}}
 		return []op.Status{r.one(write).Status, r.read(&op.Check{Txn: start, Reads: seen, At: r.now}).Status,
-			r.read(&op.Check{Txn: start, Scans: []op.ScanSeen{{Space: op.SpaceKey}}, At: r.now}).Status}
+			r.read(&op.Check{Txn: start, Scans: []op.ScanSeen{{Space: op.SpaceKey}}, At: r.now}).Status,
+			r.read(&op.CheckSince{Snapshot: start, Check: op.Check{Txn: start - 1, Scans: []op.ScanSeen{{Space: op.SpaceKey}}, At: r.now}}).Status}
 	}
 	for _, s := range ask(start) {
 		if s != op.Conflict {

@@ -59,6 +59,7 @@ const (
 	adviceRangesMax = 1 << 10
 	adviceWaitMax   = 1 << 12
 	advicePurge     = time.Second
+	adviceReleased  = 10 * time.Second // for how long it is known that a transaction has released its locks
 )
 
 func (a *advice) reset(leading bool) {
@@ -110,10 +111,7 @@ func (a *advice) begin(o *op.Advise) (*adviceWaiter, op.Result, error) {
 	case op.AdviseConfirm:
 		return nil, a.confirm(o), nil
 	case op.AdviseRelease:
-		if x := a.txns[o.Txn]; x != nil {
-			a.drop(x)
-			delete(a.txns, o.Txn)
-		}
+		a.release(o.Txn)
 		return nil, op.Result{Done: true}, nil
 	}
 	res, ended := a.take(o)
@@ -140,15 +138,11 @@ func (a *advice) giveUp(w *adviceWaiter) (res op.Result, ok bool) {
 
 // take takes all locks of a request, or none. ended is false when it is to wait.
 func (a *advice) take(o *op.Advise) (res op.Result, ended bool) {
-	x := a.txns[o.Txn]
-	if x == nil {
-		x = &adviser{id: o.Txn}
-		a.txns[o.Txn] = x
-	}
-	x.ends = a.clock.Mono() + time.Duration(o.TTLMilli)*time.Millisecond
+	x := a.adviser(o.Txn)
 	if x.wounded {
 		return op.Result{Status: op.Conflict}, true
 	}
+	x.ends = a.clock.Mono() + time.Duration(o.TTLMilli)*time.Millisecond
 	inTheWay := a.inTheWay(x, o)
 	for _, other := range inTheWay {
 		if other.confirmed || other.id < x.id {
@@ -161,6 +155,22 @@ func (a *advice) take(o *op.Advise) (res op.Result, ended bool) {
 	}
 	a.grant(x, o)
 	return op.Result{Done: true}, true
+}
+
+func (a *advice) adviser(id op.TxnID) *adviser {
+	x := a.txns[id]
+	if x == nil {
+		x = &adviser{id: id}
+		a.txns[id] = x
+	}
+	return x
+}
+
+// release ends a transaction's locks. What it has asked for and is still to come or waits gets none: nobody would free it again.
+func (a *advice) release(id op.TxnID) {
+	x := a.adviser(id)
+	a.drop(x)
+	x.wounded, x.ends = true, a.clock.Mono()+adviceReleased
 }
 
 func (a *advice) grant(x *adviser, o *op.Advise) {

@@ -101,7 +101,8 @@ func (t *tx) prewriteOp(o op.Prewrite) op.Op {
 	return &o
 }
 
-// deadline is until when the decision has to be made: counted from the start, unless much of that time is gone already.
+// deadline is until when the decision has to be made: counted from the start, unless much of that time is gone already. That of an
+// interactive transaction is never later than Status and those who remove old records count on, however late its COMMIT comes.
 func (p *commit) deadline() (op.Timestamp, error) {
 	from, patience := p.t.start, p.t.c.o.Deadline
 	if p.t.home != nil || time.Since(p.t.began) > patience/4 {
@@ -111,7 +112,11 @@ func (p *commit) deadline() (op.Timestamp, error) {
 		}
 		from = now
 	}
-	return from.Add(patience.Milliseconds()), nil
+	deadline := from.Add(patience.Milliseconds())
+	if p.t.home != nil {
+		deadline = min(deadline, p.t.c.lastDeadline(p.t.start))
+	}
+	return deadline, nil
 }
 
 // ended is the error of a step that has to be Done everywhere. An uncertain end of one is not one of the transaction: without

@@ -191,9 +191,17 @@ func (x *Tx) Commit(ctx context.Context) (op.Timestamp, error) {
 		cause = errCommitted
 		x.c.remember(x.start, ending{committed: true, at: at})
 	}
-	x.end(cause)
+	x.conclude(cause)
 	x.leave()
 	return at, err
+}
+
+// conclude ends the transaction as its Commit says, whatever else wanted to end it meanwhile.
+func (x *Tx) conclude(cause error) {
+	x.mu.Lock()
+	x.ended = cause
+	x.mu.Unlock()
+	x.cancel()
 }
 
 // errCommitted says why a transaction can't go on that has come to its good end.

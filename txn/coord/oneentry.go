@@ -7,10 +7,13 @@ import (
 	"kahuna/op"
 )
 
+// oneEntryNames is how many names a transaction in one entry has touched at most. What only read is not put into the log without need.
+const oneEntryNames = 4096
+
 // inOneEntry makes a transaction on keys of one partition to one operation, which watches all that was touched and writes what it
 // has become: then it needs no intents and no record. ok is false when the transaction is of another kind.
 func (t *tx) inOneEntry() (m *op.Multi, ok bool) {
-	if !t.c.o.SingleEntry || len(t.scans) > 0 || len(t.order) == 0 {
+	if !t.c.o.SingleEntry || len(t.scans) > 0 || len(t.order) == 0 || len(t.order) > oneEntryNames {
 		return nil, false
 	}
 	m = &op.Multi{}
@@ -29,7 +32,7 @@ func (t *tx) inOneEntry() (m *op.Multi, ok bool) {
 		}
 		m.Ops = append(m.Ops, o)
 	}
-	return m, len(m.Ops) > 0
+	return m, len(m.Ops) > 0 && op.Size(m) <= t.c.o.BytesMax
 }
 
 // operation makes a name what it is to become, given that it still is what was seen.

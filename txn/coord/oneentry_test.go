@@ -56,6 +56,29 @@ func TestTransactInOneEntry(t *testing.T) {
 	})
 }
 
+// What a transaction has only read does not make it too large: when all of it does not fit an entry, it goes the long way.
+func TestManyReadsAndOneWrite(t *testing.T) {
+	scriptedOn(t, []int{4}, func(w *world) {
+		o := options()
+		o.BytesMax = 8 << 10
+		c := coord.New(w.steps, o)
+		defer c.Close()
+		ops := []op.Op{set(w.keys[0], "1")}
+		for i := range 20 {
+			ops = append(ops, get(fmt.Sprintf("{%s}%01000d", w.keys[0], i)))
+		}
+		long := false
+		w.steps.set(func(step string, _ []op.Op) error {
+			long = long || step == "prewrite"
+			return nil
+		}, nil)
+		if _, err := transact(c, ops...); err != nil || !long {
+			w.t.Errorf("%v, prewritten: %v", err, long)
+		}
+		w.want(w.values(w.keys[0]), "1")
+	})
+}
+
 // No increment is lost when many transactions add to counters, in one partition and over two.
 func TestConcurrentIncrements(t *testing.T) {
 	scripted(t, func(w *world) {

@@ -44,10 +44,15 @@ func (c *Coordinator) withoutRecord(start, now op.Timestamp) Status {
 	switch {
 	case start == 0 || start > now || now > start.Add(c.o.RecordsKept.Milliseconds()):
 		return Status{}
-	case now <= start.Add((c.o.TimeoutMax + c.o.Deadline).Milliseconds()):
+	case now <= c.lastDeadline(start):
 		return Status{State: op.TxnPending}
 	}
 	return Status{State: op.TxnAborted}
+}
+
+// lastDeadline is after when an interactive transaction that began at start can't be decided any more.
+func (c *Coordinator) lastDeadline(start op.Timestamp) op.Timestamp {
+	return start.Add((c.o.TimeoutMax + c.o.Deadline).Milliseconds())
 }
 
 // ending is how a transaction ended on this node: committed at a timestamp, or rolled back.
