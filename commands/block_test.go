@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 type blocking struct {
 	s    *Session
 	w    resp.Writer
+	mu   sync.Mutex // guards sent: who is woken by a timer knows of nobody's writes
 	sent string
 	gone context.CancelFunc // the client goes
 	busy chan struct{}      // closed when Serve has returned
@@ -25,8 +27,7 @@ func (r *rig) blocking(id int64) *blocking {
 	ctx, gone := context.WithCancel(context.Background())
 	b.gone = gone
 	b.s = r.Open(Conn{ID: id, Watch: func() (context.Context, func()) {
-		b.sent += string(b.w.Bytes())
-		b.w.Reset()
+		b.collect()
 		return ctx, func() {}
 	}})
 	return b
@@ -37,16 +38,25 @@ func (b *blocking) serve(line string) {
 	b.busy = make(chan struct{})
 	go func() {
 		b.s.Serve(context.Background(), bytesOf(line), &b.w)
-		b.sent += string(b.w.Bytes())
-		b.w.Reset()
+		b.collect()
 		close(b.busy)
 	}()
 	synctest.Wait()
 }
 
+// collect takes over what the session has written.
+func (b *blocking) collect() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sent += string(b.w.Bytes())
+	b.w.Reset()
+}
+
 func (b *blocking) want(t *testing.T, want string) {
 	t.Helper()
 	synctest.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.sent != want {
 		t.Errorf("sent %q, want %q", b.sent, want)
 	}

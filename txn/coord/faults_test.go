@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,9 +107,12 @@ func faultAtEveryStep(t *testing.T, way, partitions int) {
 func (w *world) withFault(way int, step string, f fault, nth int) (met bool) {
 	a, b, c := w.keys[0], w.keys[1], w.keys[2]
 	w.must(set(a, "0"), set(b, "0"), set(c, "0"))
+	var mu sync.Mutex // what runs in the background meets the same hooks
 	seen, dead, done := 0, false, false
 	hook := func(after bool) func(string, []op.Op) error {
 		return func(at string, _ []op.Op) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if dead {
 				return errDead
 			}
