@@ -72,7 +72,7 @@ func (r *Report) writeCells(b *strings.Builder) {
 }
 
 func writeGoals(b *strings.Builder, goals []Goal) {
-	row(b, "goal for Kahuna on one node", "measured", "")
+	row(b, "goal for Kahuna", "measured", "")
 	row(b, "---", "---", "---")
 	for _, g := range goals {
 		row(b, g.Text, g.Measured, g.State)
