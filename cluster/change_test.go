@@ -57,7 +57,7 @@ func changeLeaders(t *testing.T, c *clustertest.Cluster, cut bool) {
 			c.Net.Isolate(clustertest.Address(leader))
 			time.Sleep(400 * time.Millisecond)
 			c.Net.Heal()
-		} else if err := c.Nodes[leader].Transfer(t.Context(), 1, c.Nodes[(leader+1)%3].Stats().NodeID); err != nil {
+		} else if err := c.Nodes[leader].Lead(t.Context(), 1, c.Nodes[(leader+1)%3].Stats().NodeID); err != nil {
 			t.Log(err)
 		}
 		time.Sleep(time.Second)

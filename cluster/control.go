@@ -100,15 +100,6 @@ type transferOrder struct {
 	To    string `json:"to"`
 }
 
-// Transfer has the node that leads a partition hand the leadership to another, which has a replica that votes.
-func (n *Node) Transfer(ctx context.Context, id uint32, to string) error {
-	from := n.router.leader(id)
-	if from == "" {
-		from = n.identity.Node()
-	}
-	return n.order(ctx, from, transferOrder{id, to})
-}
-
 // order has a node hand over a leadership.
 func (n *Node) order(ctx context.Context, node string, o transferOrder) error {
 	body, err := json.Marshal(o)
