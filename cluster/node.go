@@ -126,7 +126,6 @@ type Node struct {
 	router      *Router
 	oracle      *oracle
 	time        *timeClient
-	meta        *partition.Replica
 	disk        diskGuard
 	left        leftList
 	waiters     *partition.Quota
@@ -287,9 +286,6 @@ func (n *Node) openReplica(id uint32) error {
 		return err
 	}
 	n.replicas.add(r)
-	if id == fsm.Meta {
-		n.meta = r
-	}
 	return nil
 }
 

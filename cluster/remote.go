@@ -40,10 +40,10 @@ const (
 	endStopped   byte = 3
 	endNoClock   byte = 4
 	endUncertain byte = 5
-	endTooLarge  byte = 6
-	endDamaged   byte = 7
-	endDiskLow   byte = 8
-	endWaiters   byte = 9
+	// 6 is not used.
+	endDamaged byte = 7
+	endDiskLow byte = 8
+	endWaiters byte = 9
 )
 
 var (
@@ -210,8 +210,6 @@ func readEnd(b []byte, n int) (results []op.Result, leader string, err error) {
 		return nil, "", partition.ErrNoClock
 	case endUncertain:
 		return nil, "", partition.ErrUncertain
-	case endTooLarge:
-		return nil, "", ErrTooLarge
 	case endDamaged:
 		return nil, "", fmt.Errorf("%w: %s", mvcc.ErrDamaged, rest)
 	case endWaiters:
