@@ -55,6 +55,8 @@ func TestStrangersAreRefusedWithAReason(t *testing.T) {
 			t.Errorf("%v, want %q", err, c.reason)
 		}
 	}
+	// A refusal is counted after it was told.
+	until(t, "four refusals", func() bool { s := b.Stats(); return s.Refused == 4 && s.Unauthenticated == 0 })
 	if s := b.Stats(); s.Refused != 4 || len(s.Peers) != 0 {
 		t.Fatalf("%+v", s)
 	}
