@@ -50,14 +50,18 @@ func (n *Node) controlOnce() error {
 	}
 	limits := placement.DefaultLimits()
 	limits.DeadAfter = n.cfg.DeadAfter
-	steps := placement.Plan(s, n.reports(s), limits)
+	now := n.oracle.about()
+	if now == 0 {
+		return nil
+	}
+	steps := placement.Plan(s, n.reports(s), now, limits)
 	if len(steps) == 0 {
 		return nil
 	}
 	for _, step := range steps {
 		n.cfg.Logger.Info().Stringer("step", step).Msg("planned")
 	}
-	next, err := placement.Apply(s, steps)
+	next, err := placement.Apply(s, steps, now)
 	if err != nil {
 		return err
 	}

@@ -51,8 +51,11 @@ func (n *Node) setStatus(ctx context.Context, node string, status placement.Node
 
 // refusal makes an error of package placement one for operators.
 func refusal(err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case errors.Is(err, placement.ErrBusy):
+		return fmt.Errorf("%w: %w; PARTITION INFO shows it", ErrTryAgain, err)
 	}
 	return refused("%s", strings.TrimPrefix(err.Error(), "placement: "))
 }
@@ -113,6 +116,10 @@ func (n *Node) Lead(ctx context.Context, id uint32, node string) error {
 
 // Move has a partition's replica go from one node to another. It is there first, and here no more then.
 func (n *Node) Move(ctx context.Context, id uint32, from, to string) error {
+	now, err := n.router.Now(ctx, 1)
+	if err != nil {
+		return err
+	}
 	return n.edit(ctx, func(o *Overview) (*placement.State, error) {
 		source, err := o.Find(from)
 		if err != nil {
@@ -125,7 +132,7 @@ func (n *Node) Move(ctx context.Context, id uint32, from, to string) error {
 		if err := o.movable(id, source, target); err != nil {
 			return nil, err
 		}
-		next, err := placement.Apply(o.State, []placement.Step{{Kind: placement.SetReplicas, Range: id, From: source.ID, To: target.ID, Why: "an operator"}})
+		next, err := placement.Apply(o.State, []placement.Step{{Kind: placement.SetReplicas, Range: id, From: source.ID, To: target.ID, Why: "an operator"}}, now)
 		return next, refusal(err)
 	})
 }

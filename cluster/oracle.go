@@ -69,6 +69,16 @@ func (o *oracle) follow() {
 	o.term = 0
 }
 
+// about tells about what time it is, giving out nothing and asking nobody; 0 when this node does not lead the clock.
+func (o *oracle) about() op.Timestamp {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.term == 0 {
+		return 0
+	}
+	return max(o.last, o.base.Add((o.clock.Mono() - o.since).Milliseconds()))
+}
+
 // Next takes n timestamps in a row and returns the first.
 func (o *oracle) Next(ctx context.Context, n int) (op.Timestamp, error) {
 	if err := o.confirm(ctx); err != nil {

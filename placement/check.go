@@ -29,7 +29,10 @@ func (s *State) check() error {
 	if err := s.checkMembers("the meta group", s.MetaVoters, MaxMetaVoters); err != nil {
 		return err
 	}
-	return s.checkRanges()
+	if err := s.checkRanges(); err != nil {
+		return err
+	}
+	return s.checkInFlight()
 }
 
 func (s *State) checkNodes() error {

@@ -10,8 +10,9 @@ import (
 )
 
 // stateFormat is the first byte. The form: a table of all node ids, then everything, with nodes as their place in the table. A
-// range has no end of its own, as the next one begins there. Numbers are varints, texts and lists have their length in front.
-const stateFormat = 1
+// range has no end of its own, as the next one begins there. Numbers are varints, texts and lists have their length in front. Format 1
+// had no changes and no cooldowns.
+const stateFormat = 2
 
 // ErrFormat means that bytes are not a State, or one of a newer program.
 var ErrFormat = errors.New("placement: the cluster's state can't be read")
@@ -29,6 +30,8 @@ func (s *State) Encode() []byte {
 	for i := range s.Ranges {
 		w.oneRange(&s.Ranges[i])
 	}
+	w.changes(s.Changes)
+	w.cooldowns(s.Cooldowns)
 	return w.b
 }
 
@@ -98,16 +101,46 @@ func (w *writer) oneRange(r *Range) {
 	w.refs(r.Born)
 }
 
+func (w *writer) changes(all []Change) {
+	w.uint(uint64(len(all)))
+	for _, c := range all {
+		w.uint(uint64(c.Kind), uint64(c.Range), uint64(c.Other), uint64(c.Began), uint64(number(c.Cancel)))
+		w.b = op.AppendPosition(w.b, c.At)
+		w.ref(c.From)
+		w.ref(c.To)
+	}
+}
+
+// ref writes a node, or none.
+func (w *writer) ref(id string) {
+	if id == "" {
+		w.uint(0)
+		return
+	}
+	w.uint(uint64(w.places[id]) + 1)
+}
+
+func (w *writer) cooldowns(all []Cooldown) {
+	w.uint(uint64(len(all)))
+	for _, c := range all {
+		w.uint(uint64(c.Range), uint64(c.Until))
+		w.ref(c.Node)
+	}
+}
+
 // Decode reads the stored form, which stays the caller's, and checks it.
 func Decode(b []byte) (*State, error) {
 	if len(b) == 0 {
 		return nil, ErrFormat
 	}
-	if b[0] != stateFormat {
+	if b[0] < 1 || b[0] > stateFormat {
 		return nil, fmt.Errorf("%w: it has format %d, and this program knows format %d", ErrFormat, b[0], stateFormat)
 	}
 	r := reader{Reader: op.NewReader(bytes.Clone(b[1:]))}
 	s := r.state()
+	if b[0] > 1 {
+		r.inFlight(s)
+	}
 	if r.End() != nil {
 		return nil, ErrFormat
 	}
@@ -159,18 +192,38 @@ func (r *reader) state() *State {
 	return s
 }
 
+func (r *reader) inFlight(s *State) {
+	for i, n := uint64(0), r.Uint(); r.more(i, n); i++ {
+		c := Change{Kind: StepKind(r.small(int(Cancel))), Range: r.Uint32(), Other: r.Uint32(), Began: op.Timestamp(r.Uint()), Cancel: r.small(1) == 1}
+		c.At, c.From, c.To = r.Position(), r.orNone(), r.orNone()
+		s.Changes = append(s.Changes, c)
+	}
+	for i, n := uint64(0), r.Uint(); r.more(i, n); i++ {
+		s.Cooldowns = append(s.Cooldowns, Cooldown{Range: r.Uint32(), Until: op.Timestamp(r.Uint()), Node: r.orNone()})
+	}
+}
+
 func (r *reader) node() Node {
 	return Node{ID: r.ref(), Name: r.Text(), PeerAddr: r.Text(), ClientAddr: r.Text(), ClusterAddr: r.Text(), Zone: r.Text(),
 		Status: NodeStatus(r.small(int(Left))), Relieve: r.small(MaxRanges + 1), Departed: r.Uint32()}
 }
 
-func (r *reader) ref() string {
-	at := r.Uint()
+func (r *reader) ref() string { return r.entry(r.Uint()) }
+
+func (r *reader) entry(at uint64) string {
 	if at >= uint64(len(r.table)) {
 		r.wrong = true
 		return ""
 	}
 	return r.table[at]
+}
+
+// orNone takes a node, or none.
+func (r *reader) orNone() string {
+	if at := r.Uint(); at > 0 {
+		return r.entry(at - 1)
+	}
+	return ""
 }
 
 func (r *reader) refs(most int) (ids []string) {

@@ -17,6 +17,7 @@ type group struct {
 	leader  int   // place; -1: none known
 	conf    []peer
 	touched bool // a step was planned for it
+	busy    bool // it is being split or merged: its members stay
 }
 
 func (g *group) wants(node int) bool {
@@ -72,8 +73,8 @@ func (g *group) margin() int {
 	return live - quorum(voters)
 }
 
-// movable tells whether the group can change its members: it has a leader, and a quorum is live.
-func (g *group) movable() bool { return g.leader >= 0 && g.margin() >= 0 }
+// movable tells whether the group can change its members: it has a leader, a quorum is live, and it is neither split nor merged.
+func (g *group) movable() bool { return !g.busy && g.leader >= 0 && g.margin() >= 0 }
 
 // inFlight tells whether a change is on its way and can end.
 func (g *group) inFlight() bool { return len(g.conf) > 0 && g.margin() >= 0 && !g.settled() }

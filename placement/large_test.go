@@ -60,7 +60,7 @@ func TestLargeCluster(t *testing.T) {
 		c.tick()
 		r := c.reports()
 		began := time.Now()
-		steps := Plan(c.s, r, c.limits)
+		steps := Plan(c.s, r, c.now, c.limits)
 		slowest = max(slowest, time.Since(began))
 		if len(steps) == 0 && c.inFlight() == 0 {
 			c.checkEnd()

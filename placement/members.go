@@ -117,4 +117,17 @@ func (s *State) forget() {
 	slices.Sort(order)
 	oldest := order[len(order)-MaxTombstones]
 	s.Nodes = slices.DeleteFunc(s.Nodes, func(n Node) bool { return n.Status == Left && n.Departed < oldest })
+	s.forgetUnknown()
+}
+
+// forgetUnknown drops what is said of nodes that are not even tombstones any more.
+func (s *State) forgetUnknown() {
+	s.Cooldowns = slices.DeleteFunc(s.Cooldowns, func(c Cooldown) bool { return c.Node != "" && s.Node(c.Node) == nil })
+	for i := range s.Changes {
+		for _, id := range []*string{&s.Changes[i].From, &s.Changes[i].To} {
+			if s.Node(*id) == nil {
+				*id = ""
+			}
+		}
+	}
 }

@@ -1,6 +1,10 @@
 package placement
 
-import "slices"
+import (
+	"slices"
+
+	"kahuna/op"
+)
 
 // Plan tells what is to be done now, most urgent first. The caller makes the edits with Apply in one compare-and-set, sends the
 // orders, and asks again when it has newer reports; asked again with the same ones it says the same. It holds that
@@ -12,8 +16,11 @@ import "slices"
 //     So without new events it comes to an end.
 //
 // Its time is linear in the replicas, but for what each step costs, which is linear in the nodes.
-func Plan(s *State, r Reports, limits Limits) []Step {
-	p := planner{view: newView(s, r, limits)}
+//
+// now is the time of the cluster's clock.
+func Plan(s *State, r Reports, now op.Timestamp, limits Limits) []Step {
+	p := planner{view: newView(s, r, limits), now: now}
+	p.follow()
 	p.metaVoters()
 	p.forget()
 	p.repair()
@@ -24,6 +31,7 @@ func Plan(s *State, r Reports, limits Limits) []Step {
 
 type planner struct {
 	*view
+	now    op.Timestamp
 	steps  []Step
 	budget int // ranges that may still begin to change
 	pool   pool

@@ -17,7 +17,7 @@ func still(t testing.TB, nodes, partitions, replication int) *cluster {
 	return c
 }
 
-func (c *cluster) plans() string { return texts(Plan(c.s, c.reports(), c.limits)) }
+func (c *cluster) plans() string { return texts(Plan(c.s, c.reports(), c.now, c.limits)) }
 
 func texts(steps []Step) string {
 	var all []string
@@ -52,7 +52,7 @@ func TestDeadNodeIsReplaced(t *testing.T) {
 	expect(t, "after it", c.plans(), vote+want)
 	r := c.reports()
 	delete(r, "n02")
-	expect(t, "never heard of", texts(Plan(c.s, r, c.limits)), "")
+	expect(t, "never heard of", texts(Plan(c.s, r, c.now, c.limits)), "")
 	c.down["n03"] = time.Minute
 	expect(t, "the other is silent", c.plans(), "")
 	delete(c.down, "n03")
@@ -188,7 +188,7 @@ func TestStepsAtOnce(t *testing.T) {
 	if n := steps(); n != 3 {
 		t.Errorf("%d steps", n)
 	}
-	c.do(Plan(c.s, c.reports(), c.limits))
+	c.do(Plan(c.s, c.reports(), c.now, c.limits))
 	if n := steps(); n != 0 {
 		t.Errorf("%d steps with three in flight: %s", n, c.plans())
 	}
@@ -205,7 +205,7 @@ func TestMostUrgentFirst(t *testing.T) {
 	c.limits.StepsAtOnce = 1
 	c.down["n00"], c.down["n01"] = time.Hour, time.Minute
 	c.tick()
-	first := Plan(c.s, c.reports(), c.limits)
+	first := Plan(c.s, c.reports(), c.now, c.limits)
 	for _, step := range first {
 		if r := c.s.FindRange(step.Range); step.Kind == SetReplicas && !contains(r.Replicas, "n01") {
 			t.Errorf("%v: %v can lose more", step, r.Replicas)
@@ -337,15 +337,15 @@ func TestApplyRefusesWhatDoesNotFit(t *testing.T) {
 	for _, step := range []Step{{Kind: SetReplicas, Range: 9, To: "n03"}, {Kind: SetReplicas, Range: 1, From: "n03", To: "n00"},
 		{Kind: SetReplicas, Range: 1, To: "n00"}, {Kind: SetReplicas, Range: 1, To: "who"}, {Kind: SetMetaVoters, From: "n03"},
 		{Kind: Forget, From: "n00"}, {}} {
-		if next, err := Apply(s, []Step{{Kind: SetReplicas, Range: 2, From: "n01", To: "n00"}, step}); err == nil {
+		if next, err := Apply(s, []Step{{Kind: SetReplicas, Range: 2, From: "n01", To: "n00"}, step}, 1); err == nil {
 			t.Errorf("%v: %+v", step, next)
 		}
 	}
-	next, err := Apply(s, []Step{{Kind: TransferLeader, Range: 1, To: "n00"}})
+	next, err := Apply(s, []Step{{Kind: TransferLeader, Range: 1, To: "n00"}}, 1)
 	if err != nil || next != s {
 		t.Error("an order is no edit", err)
 	}
-	next, err = Apply(s, []Step{{Kind: SetReplicas, Range: 1, From: "n01", To: "n03"}})
+	next, err = Apply(s, []Step{{Kind: SetReplicas, Range: 1, From: "n01", To: "n03"}}, 1)
 	if err != nil || fmt.Sprint(next.Ranges[0].Replicas) != "[n00 n02 n03]" || next.Ranges[0].Born != nil || s.Ranges[0].Born == nil {
 		t.Errorf("%+v, %v", next, err)
 	}

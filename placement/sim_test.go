@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kahuna/fsm"
+	"kahuna/op"
 )
 
 // cluster is a fake one: groups with leaders that reconcile, nodes that live, die and report, and a planner that is asked every
@@ -25,6 +26,7 @@ type cluster struct {
 	terms  map[uint32]uint64
 	made   map[string]int // steps, by their reasons
 	joined int
+	now    op.Timestamp
 }
 
 const tick = 20 * time.Second
@@ -55,6 +57,7 @@ func (c *cluster) live(id string) bool { _, down := c.down[id]; return !down }
 
 // tick lets some time pass: members catch up, leaders are elected and do what they are to.
 func (c *cluster) tick() {
+	c.now = c.now.Add(tick.Milliseconds())
 	for id := range c.down {
 		c.down[id] += tick
 	}
@@ -117,8 +120,8 @@ func (c *cluster) reports() Reports {
 // plan asks the planner and does what it says; it tells how many steps that were.
 func (c *cluster) plan() int {
 	r := c.reports()
-	steps := Plan(c.s, r, c.limits)
-	if again := Plan(c.s, r, c.limits); !reflect.DeepEqual(steps, again) {
+	steps := Plan(c.s, r, c.now, c.limits)
+	if again := Plan(c.s, r, c.now, c.limits); !reflect.DeepEqual(steps, again) {
 		c.t.Fatalf("asked twice: %v, %v", steps, again)
 	}
 	c.do(steps)
@@ -127,7 +130,7 @@ func (c *cluster) plan() int {
 
 func (c *cluster) do(steps []Step) {
 	before := c.inFlight()
-	next, err := Apply(c.s, steps)
+	next, err := Apply(c.s, steps, c.now)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -208,7 +211,7 @@ func (c *cluster) settle() int {
 				}
 			}
 			c.t.Logf("meta %+v is not %v, nodes %+v", c.groups[fsm.Meta], c.s.MetaGoal(), c.s.Nodes)
-			c.t.Fatalf("no end after %d ticks, %v: %v", ticks, c.made, Plan(c.s, c.reports(), c.limits))
+			c.t.Fatalf("no end after %d ticks, %v: %v", ticks, c.made, Plan(c.s, c.reports(), c.now, c.limits))
 		}
 	}
 }

@@ -25,6 +25,8 @@ type State struct {
 	Nodes       []Node   // by ID, in order
 	MetaVoters  []string // ids of the voters of the meta group, at most MaxMetaVoters; every other node follows without a vote
 	Ranges      []Range  // tile the space, in order
+	Changes     []Change // steps in flight, by Range, in order
+	Cooldowns   []Cooldown
 }
 
 // NodeStatus says what a node is to the cluster. The numbers are stored; they are only ever added to.
@@ -81,6 +83,7 @@ func (s *State) Clone() *State {
 	c.Nodes = slices.Clone(s.Nodes)
 	c.MetaVoters = slices.Clone(s.MetaVoters)
 	c.Ranges = slices.Clone(s.Ranges)
+	c.Changes, c.Cooldowns = slices.Clone(s.Changes), slices.Clone(s.Cooldowns)
 	for i := range c.Ranges {
 		r := &c.Ranges[i]
 		r.Replicas, r.Born = slices.Clone(r.Replicas), slices.Clone(r.Born)

@@ -156,12 +156,40 @@ func TestCheckRefuses(t *testing.T) {
 		"replica that left":   func(s *State) { s.Nodes[0].Status, s.Nodes[0].Departed, s.MetaVoters = Left, 1, []string{"n01"} },
 		"born twice":          func(s *State) { s.Ranges[1].Born = []string{"n00", "n00"} },
 		"born without id":     func(s *State) { s.Ranges[1].Born = []string{""} },
+		"two changes":         func(s *State) { s.Changes = []Change{{Kind: SetReplicas, Range: 1}, {Kind: SetReplicas, Range: 1}} },
+		"changes' order":      func(s *State) { s.Changes = []Change{{Kind: SetReplicas, Range: 2}, {Kind: SetReplicas, Range: 1}} },
+		"change of no range":  func(s *State) { s.Changes = []Change{{Kind: SetReplicas, Range: 4}} },
+		"change of no kind":   func(s *State) { s.Changes = []Change{{Kind: Forget, Range: 1}} },
+		"split outside": func(s *State) {
+			s.Changes, s.NextID = []Change{{Kind: Split, Range: 1, Other: 4, At: s.Ranges[1].From}}, 5
+		},
+		"split into old":     func(s *State) { s.Changes = []Change{{Kind: Split, Range: 1, Other: 2, At: op.Position{Slot: 1}}} },
+		"split without id":   func(s *State) { s.Changes = []Change{{Kind: Split, Range: 1, Other: 4, At: op.Position{Slot: 1}}} },
+		"merge of strangers": func(s *State) { mergeable(s); s.Changes = []Change{{Kind: Merge, Range: 1, Other: 3}} },
+		"merge elsewhere":    func(s *State) { s.Changes = []Change{{Kind: Merge, Range: 1, Other: 2}} },
+		"merge and move": func(s *State) {
+			mergeable(s)
+			s.Changes = []Change{{Kind: Merge, Range: 1, Other: 2}, {Kind: SetReplicas, Range: 2}}
+		},
+		"move and merge": func(s *State) {
+			mergeable(s)
+			s.Changes = []Change{{Kind: SetReplicas, Range: 2}, {Kind: Merge, Range: 2, Other: 3}}
+		},
+		"cooldown for ever":   func(s *State) { s.Cooldowns = []Cooldown{{Range: 1}} },
+		"cooldown of no node": func(s *State) { s.Cooldowns = []Cooldown{{Range: 1, Node: "who", Until: 1}} },
 		"negative range's RF": func(s *State) { s.Ranges[1].Replication = -1 },
 	} {
 		s := newState(t, 6, 3, 3)
 		if change(s); s.Check() == nil {
 			t.Errorf("%s: taken", name)
 		}
+	}
+}
+
+// mergeable puts all replicas on the same nodes.
+func mergeable(s *State) {
+	for i := range s.Ranges {
+		s.Ranges[i].Replicas, s.Ranges[i].Born = []string{"n00", "n01"}, nil
 	}
 }
 
@@ -181,6 +209,9 @@ func full(t testing.TB) *State {
 	middle := op.Position{Slot: 17, Name: []byte("a\x00\xff")}
 	s.Ranges = append([]Range{{ID: 4, Epoch: 300, To: middle, Replication: 5, Replicas: []string{"n03"}, Born: []string{"long gone"}}}, s.Ranges...)
 	s.NextID, s.Ranges[1].From, s.Ranges[1].Born = 70000, middle, nil
+	s.Changes = []Change{{Kind: Split, Range: 1, Other: 5, At: op.Position{Slot: 17, Name: []byte("b")}, Began: 1 << 40, Cancel: true},
+		{Kind: SetReplicas, Range: 2, From: "n03", To: "n00", Began: 2 << 40}, {Kind: SetReplicas, Range: 4, To: "n03"}}
+	s.Cooldowns = []Cooldown{{Range: 2, Until: 3 << 40}, {Range: 4, Node: "n02", Until: 9}}
 	if err := s.Check(); err != nil {
 		t.Fatal(err)
 	}
@@ -196,17 +227,29 @@ func TestGolden(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var want []byte
-	text, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := fmt.Sscanf(string(text), "%x", &want); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("got\n%x\nwant\n%x, %v", got, want, err)
+	want := goldenBytes(t, golden)
+	if !bytes.Equal(got, want) {
+		t.Errorf("got\n%x\nwant\n%x", got, want)
 	}
 	if s, err := Decode(want); err != nil || !reflect.DeepEqual(s, full(t)) {
 		t.Errorf("%+v, %v", s, err)
 	}
+	first := full(t)
+	first.Changes, first.Cooldowns = nil, nil
+	if s, err := Decode(goldenBytes(t, "testdata/state-1.golden")); err != nil || !reflect.DeepEqual(s, first) {
+		t.Errorf("format 1: %+v, %v", s, err)
+	}
+}
+
+func goldenBytes(t *testing.T, file string) (b []byte) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscanf(string(text), "%x", &b); err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // No cut of the bytes is taken, no flipped bit makes a State that breaks a rule, and a newer format is said to be one.
@@ -227,7 +270,7 @@ func TestDamagedBytes(t *testing.T) {
 	if _, err := Decode(append(b, 0)); err == nil {
 		t.Error("bytes at the end were taken")
 	}
-	if _, err := Decode(append([]byte{stateFormat + 1}, b[1:]...)); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "format 2") {
+	if _, err := Decode(append([]byte{stateFormat + 1}, b[1:]...)); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), fmt.Sprintf("format %d", stateFormat+1)) {
 		t.Error(err)
 	}
 }
@@ -251,6 +294,7 @@ func TestCloneSharesNothing(t *testing.T) {
 	s := full(t)
 	c := s.Clone()
 	c.Nodes[0].Name, c.MetaVoters[0], c.Ranges[1].Replicas[0], c.Ranges[2].Born[0], c.Ranges[0].ID = "x", "x", "x", "x", 99
+	c.Changes[0].Began, c.Cooldowns[0].Range = 99, 99
 	if !reflect.DeepEqual(s, full(t)) {
 		t.Error("changing a clone changed what it was made from")
 	}
