@@ -3,15 +3,18 @@ package cluster
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"kahuna/op"
+	"kahuna/tests/cluster/fleet"
 	"kahuna/tests/cluster/load"
+	"kahuna/tests/cluster/nemesis"
+	"kahuna/tests/cluster/remote"
 )
 
 const clients = 9
@@ -25,12 +28,13 @@ func TestFaults(t *testing.T) {
 	rng, seed := dice(t)
 	// Every node has every partition, so that whoever is in a connected majority can work.
 	p := launch(t, *nodesFlag, "--partitions", "4", "--replication-factor", fmt.Sprint(*nodesFlag), "--log-segment-bytes", "8388608", "--checkpoint-interval-ms", "2000")
+	n := &rounds{Nemesis: &nemesis.Nemesis{Fleet: p, Rng: rng, Replication: *nodesFlag}}
 	end := time.Now().Add(time.Duration(*minutesFlag * float64(time.Minute)))
 	checked, given := 0, 0
 	for round := 1; ; round++ {
 		w := load.New(fmt.Sprintf("%d.", round), seed+uint64(round))
 		w.Pause = 40 * time.Millisecond
-		n := &nemesis{p, rng, w}
+		n.Watch, n.load = w, w
 		plan := n.plan(*minutesFlag > 0)
 		n.round(t, plan, round, seed)
 		if t.Failed() {
@@ -41,35 +45,60 @@ func TestFaults(t *testing.T) {
 			break
 		}
 	}
-	for i := range p.nodes {
-		p.stop(i)
+	for _, i := range p.Members() {
+		if err := p.Stop(i); err != nil {
+			t.Error(err)
+		}
 	}
 	t.Logf("%d operations checked, %d faults given, 0 violations", checked, given)
 }
 
+// rounds are rounds of faults over one cluster.
+type rounds struct {
+	*nemesis.Nemesis
+	load *load.World
+}
+
+// plan are the faults of one round: the basic ones, a few others for a short run, all of them for a long one.
+func (n *rounds) plan(all bool) []nemesis.Fault {
+	var rest []nemesis.Fault
+	for _, f := range nemesis.More {
+		if f.Lacks == nil || f.Lacks(n.Nemesis) == "" {
+			rest = append(rest, f)
+		}
+	}
+	n.Rng.Shuffle(len(rest), func(i, k int) { rest[i], rest[k] = rest[k], rest[i] })
+	if !all {
+		rest = rest[:2]
+	}
+	plan := append(slices.Clone(nemesis.Basic), rest...)
+	n.Rng.Shuffle(len(plan), func(i, k int) { plan[i], plan[k] = plan[k], plan[i] })
+	return plan
+}
+
 // round has clients work under faults, and judges what they saw.
-func (n *nemesis) round(t *testing.T, plan []fault, round int, seed uint64) {
-	dropped, changes := n.net.Dropped(), n.changes
+func (n *rounds) round(t *testing.T, plan []nemesis.Fault, round int, seed uint64) {
+	dropped, changes := n.Net.Dropped(), n.Changes
 	stop := n.load.Run(clients, func(client int) (all []load.Target) {
-		for i := range n.nodes {
-			all = append(all, &target{w: n.load, name: nodeName(i), addr: n.addr(i, clientPort)})
+		for _, i := range n.Members() {
+			all = append(all, remote.New(n.load, fleet.Name(i), n.Addr(i, fleet.ClientPort)))
 		}
 		return all
 	})
 	var err error
 	for _, f := range plan {
-		if err = n.bring(f); err != nil {
+		if err = n.Bring(f); err != nil {
 			break
 		}
 	}
-	err = errors.Join(err, n.heal())
+	err = errors.Join(err, n.Heal())
 	stop()
 	final := load.Final{}
 	if err == nil {
 		final, err = n.finish()
 	}
-	n.load.Count("changes of leader", n.changes-changes)
-	n.load.Count("dropped packets", n.net.Dropped()-dropped)
+	n.load.Count("changes of leader", n.Changes-changes)
+	n.load.Count("dropped packets", n.Net.Dropped()-dropped)
 	kept := filepath.Join(os.TempDir(), "kahuna-cluster-failed")
 	if mk := os.MkdirAll(kept, 0o700); mk != nil {
 		t.Fatal(mk)
@@ -81,7 +110,7 @@ func (n *nemesis) round(t *testing.T, plan []fault, round int, seed uint64) {
 	if err != nil || len(found) > 0 {
 		history := filepath.Join(kept, "history.txt")
 		t.Errorf("round %d: %v\n%s\nagain: go test ./tests/cluster -run Faults -seed %d -nodes %d\nhistory in %s (%v)\n%s", round, err,
-			strings.Join(found[:min(len(found), 10)], "\n"), seed, len(n.nodes), history, n.load.Save(history), n.logs())
+			strings.Join(found[:min(len(found), 10)], "\n"), seed, n.Size(), history, n.load.Save(history), n.Logs())
 		return
 	}
 	_ = os.Remove(kept) // nothing is in it, unless a run before failed
@@ -92,20 +121,20 @@ func (n *nemesis) round(t *testing.T, plan []fault, round int, seed uint64) {
 }
 
 // finish waits until nobody holds a lock and all replicas are placed, and asks for everything.
-func (n *nemesis) finish() (f load.Final, err error) {
-	asking := &target{w: n.load, name: "final", addr: n.addr(0, clientPort)}
-	defer asking.close()
+func (n *rounds) finish() (f load.Final, err error) {
+	asking := remote.New(n.load, "final", n.Addr(0, fleet.ClientPort))
+	defer asking.Close()
 	ask := func(o op.Op) (res op.Result, err error) {
-		err = n.await(recoverMax, func() error {
+		err = n.Await(nemesis.RecoverMax, func() error {
 			var end load.Outcome
 			if res, end = asking.Do(o); end != load.Answered {
-				return fmt.Errorf("no answer to %q", command(o))
+				return fmt.Errorf("no answer to %q", remote.Command(o))
 			}
 			return nil
 		})
 		return res, err
 	}
-	if err := n.await(recoverMax+load.LeaseMax, func() error {
+	if err := n.Await(nemesis.RecoverMax+load.LeaseMax, func() error {
 		held, err := n.load.Free(ask)
 		if err == nil && held != "" {
 			return fmt.Errorf("lock %s is still held", held)
@@ -114,35 +143,8 @@ func (n *nemesis) finish() (f load.Final, err error) {
 	}); err != nil {
 		return f, err
 	}
-	if err := n.await(recoverMax, n.placed); err != nil {
+	if err := n.Await(nemesis.RecoverMax, n.Placed); err != nil {
 		return f, err
 	}
 	return n.load.Finish(ask)
-}
-
-func (t *target) close() {
-	if t.conn != nil {
-		t.conn.Close()
-	}
-}
-
-// In a ring each node reaches a majority, itself among them, and not all.
-func TestRing(t *testing.T) {
-	for size := 3; size <= 5; size++ {
-		n := &nemesis{processes: &processes{nodes: make([]*process, size)}, rng: rand.New(rand.NewPCG(1, 1))}
-		cut := map[int]int{}
-		for _, w := range n.ring() {
-			cut[w.From]++
-		}
-		some := 0
-		for i := range size {
-			if size-cut[i] <= size/2 {
-				t.Errorf("%d nodes: node %d reaches %d", size, i, size-cut[i])
-			}
-			some += cut[i]
-		}
-		if some == 0 {
-			t.Errorf("%d nodes: nothing is cut", size)
-		}
-	}
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"kahuna/tests/cluster/fleet"
+	"kahuna/tests/cluster/netns"
 	"kahuna/tests/e2e/rig"
 )
 
@@ -56,4 +59,25 @@ func dice(t *testing.T) (*rand.Rand, uint64) {
 	}
 	t.Logf("seed %d", seed)
 	return rand.New(rand.NewPCG(seed, 0)), seed
+}
+
+// launch makes a cluster of n nodes that ends with the test, or skips the test where that can't be.
+func launch(t *testing.T, n int, args ...string) *fleet.Fleet {
+	t.Helper()
+	if err := depend(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := fleet.New(fleet.Options{Nodes: n, Program: program, Args: args})
+	if errors.Is(err, netns.ErrNone) && !rig.Required() {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return f
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kahuna/op"
+	"kahuna/tests/cluster/fleet"
 	"kahuna/tests/e2e/wire"
 )
 
@@ -20,28 +21,29 @@ func TestFailover(t *testing.T) {
 		t.Skip("-failovers says how often to measure")
 	}
 	p := launch(t, *nodesFlag, "--partitions", "4")
-	keys := p.keys(t, 4)
+	keys := keysOf(4)
 	var took []time.Duration
 	for round := range *failoversFlag {
-		if err := p.await(time.Minute, p.placed); err != nil {
+		if err := p.Await(time.Minute, p.Placed); err != nil {
 			t.Fatal(err)
 		}
-		victim := p.leads()[fmt.Sprint(round%5)] // of the meta group too
-		write := p.writers(t, victim, keys)
+		victim := p.Leads()[fmt.Sprint(round%5)] // of the meta group too
+		write := writers(t, p, victim, keys)
 		began := time.Now()
-		p.kill(victim)
+		p.Kill(victim)
 		d := write(began)
 		t.Logf("kill -9 of a node that leads: every partition takes writes again after %v", d.Round(time.Millisecond))
 		took = append(took, d)
-		p.start(victim)
+		if err := p.Start(victim); err != nil {
+			t.Fatal(err)
+		}
 	}
 	slices.Sort(took)
 	t.Logf("%d kills: median %v, least %v, most %v", len(took), took[len(took)/2].Round(time.Millisecond), took[0].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
 }
 
-// keys are names of which each partition has one: a new cluster's ranges are of equal numbers of slots.
-func (p *processes) keys(t *testing.T, partitions int) (keys []string) {
-	t.Helper()
+// keysOf are names of which each partition has one: a new cluster's ranges are of equal numbers of slots.
+func keysOf(partitions int) (keys []string) {
 	found := map[int]string{}
 	for i := 0; len(found) < partitions; i++ {
 		key := fmt.Sprint("k", i)
@@ -55,12 +57,12 @@ func (p *processes) keys(t *testing.T, partitions int) (keys []string) {
 
 // writers connect to a node that stays, a connection per key. What they return writes to all keys at once, each again until it is
 // done, and tells how long after began the last one was.
-func (p *processes) writers(t *testing.T, victim int, keys []string) (write func(began time.Time) time.Duration) {
+func writers(t *testing.T, p *fleet.Fleet, victim int, keys []string) (write func(began time.Time) time.Duration) {
 	t.Helper()
-	other := p.others(victim)[0]
+	other := p.Others(victim)[0]
 	var conns []*wire.Conn
 	for range keys {
-		c, err := wire.Dial(p.addr(other, clientPort), 30*time.Second)
+		c, err := wire.Dial(p.Addr(other, fleet.ClientPort), 30*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,23 +100,23 @@ func TestIdle(t *testing.T) {
 	p := launch(t, *nodesFlag, "--partitions", fmt.Sprint(*partitionFlag))
 	t.Logf("all replicas were placed after %v", time.Since(began).Round(time.Second))
 	<-time.After(20 * time.Second)
-	before := p.cpu(t)
+	before := cpu(t, p)
 	began = time.Now()
 	<-time.After(30 * time.Second)
-	used, took := p.cpu(t)-before, time.Since(began)
+	used, took := cpu(t, p)-before, time.Since(began)
 	var memory []string
-	for _, n := range p.nodes {
-		memory = append(memory, fmt.Sprintf("%.0f MiB", float64(residentKiB(t, n.cmd.Process.Pid))/1024))
+	for _, i := range p.Members() {
+		memory = append(memory, fmt.Sprintf("%.0f MiB", float64(residentKiB(t, p.PID(i)))/1024))
 	}
-	t.Logf("%d idle partitions on %d nodes: %.1f%% of a core together; %s", *partitionFlag, len(p.nodes), 100*used.Seconds()/took.Seconds(), strings.Join(memory, ", "))
+	t.Logf("%d idle partitions on %d nodes: %.1f%% of a core together; %s", *partitionFlag, len(p.Members()), 100*used.Seconds()/took.Seconds(), strings.Join(memory, ", "))
 }
 
 // cpu is what all nodes have used so far.
-func (p *processes) cpu(t *testing.T) (sum time.Duration) {
+func cpu(t *testing.T, p *fleet.Fleet) (sum time.Duration) {
 	t.Helper()
 	const perSecond = 100 // clock ticks of Linux, as /proc shows them
-	for _, n := range p.nodes {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.cmd.Process.Pid))
+	for _, i := range p.Members() {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID(i)))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kahuna/tests/e2e/load"
+	"kahuna/tests/e2e/logfile"
 	"kahuna/tests/e2e/rig"
 )
 
@@ -176,19 +177,12 @@ func regularFiles(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-// flip flips one bit, mostly in the part of the file that is not just zeros at its end.
 func flip(t *testing.T, r *rand.Rand, path string) (at int64, bit int) {
 	t.Helper()
-	data, err := os.ReadFile(path)
+	at, bit, err := logfile.FlipBit(r, path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	used := len(data)
-	for used > 1 && data[used-1] == 0 {
-		used--
-	}
-	at, bit = int64(r.IntN(min(len(data), used+used/16+8))), r.IntN(8)
-	write(t, path, at, []byte{data[at] ^ 1<<bit})
 	return at, bit
 }
 
@@ -213,27 +207,27 @@ func TestLostLog(t *testing.T) {
 		intact bool // may also be made good
 	}{
 		{"a batch in the middle is zeroed", func(t *testing.T, dir string) {
-			s := fullest(readLog(t, dir))
-			f := s.frames[r.IntN(len(s.frames)-1)]
-			write(t, s.path, int64(f.at), make([]byte, f.end-f.at))
+			s := logfile.Fullest(readLog(t, dir))
+			f := s.Frames[r.IntN(len(s.Frames)-1)]
+			write(t, s.Path, int64(f.At), make([]byte, f.End-f.At))
 		}, false},
 		{"a sector in the middle is zeroed", func(t *testing.T, dir string) {
-			s := fullest(readLog(t, dir))
-			write(t, s.path, int64(s.frames[0].end-1-r.IntN(8)), make([]byte, 512))
+			s := logfile.Fullest(readLog(t, dir))
+			write(t, s.Path, int64(s.Frames[0].End-1-r.IntN(8)), make([]byte, 512))
 		}, false},
 		{"everything from a durable batch on is zeroed", func(t *testing.T, dir string) { cutAt(t, readLog(t, dir), mark) }, false},
 		{"the last file is cut off", func(t *testing.T, dir string) {
-			s := current(readLog(t, dir))
-			if err := os.Truncate(s.path, int64(s.frames[r.IntN(len(s.frames))].at)); err != nil {
+			s := logfile.Current(readLog(t, dir))
+			if err := os.Truncate(s.Path, int64(s.Frames[r.IntN(len(s.Frames))].At)); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
 		{"the last file is missing", func(t *testing.T, dir string) {
-			s := current(readLog(t, dir))
-			if s.frames[0].seq > mark {
+			s := logfile.Current(readLog(t, dir))
+			if s.Frames[0].Seq > mark {
 				t.Skip("nothing says yet that it must be there")
 			}
-			if err := os.Remove(s.path); err != nil {
+			if err := os.Remove(s.Path); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
@@ -266,12 +260,12 @@ func TestLostLog(t *testing.T) {
 }
 
 // cutAt zeroes the log from the batch with that sequence on.
-func cutAt(t *testing.T, all []*segment, seq uint64) {
+func cutAt(t *testing.T, all []*logfile.Segment, seq uint64) {
 	t.Helper()
 	for _, s := range all {
-		for _, f := range s.frames {
-			if f.seq >= seq {
-				write(t, s.path, int64(f.at), make([]byte, s.used()-f.at))
+		for _, f := range s.Frames {
+			if f.Seq >= seq {
+				write(t, s.Path, int64(f.At), make([]byte, s.Used()-f.At))
 				break
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"kahuna/tests/e2e/load"
+	"kahuna/tests/e2e/logfile"
 	"kahuna/tests/e2e/rig"
 )
 
@@ -128,7 +129,7 @@ func TestNewerFormatIsRefused(t *testing.T) {
 			writeFile(t, path, strings.Replace(string(b), `"format":1`, `"format":2`, 1))
 		}},
 		{"log's mark", func(t *testing.T, dir string) { renewHeader(t, filepath.Join(dir, "log", "mark")) }},
-		{"log's file", func(t *testing.T, dir string) { renewHeader(t, current(readLog(t, dir)).path) }},
+		{"log's file", func(t *testing.T, dir string) { renewHeader(t, logfile.Current(readLog(t, dir)).Path) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := copyOf(t, original)
@@ -162,7 +163,7 @@ func renewHeader(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	binary.LittleEndian.PutUint32(b[8:], 2)
-	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
+	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], crc32.MakeTable(crc32.Castagnoli)))
 	write(t, path, 0, b[:64])
 }
 

@@ -79,6 +79,70 @@ func (d *Disk) Restore() error {
 	return d.mount()
 }
 
+const (
+	freeze = 0xc0045877 // FIFREEZE
+	thaw   = 0xc0045878 // FITHAW
+)
+
+// Freeze makes everybody who writes to the disk, or syncs it, wait until Thaw: as on a disk that hangs.
+func (d *Disk) Freeze() error { return d.control(freeze, "FIFREEZE") }
+
+// Thaw ends Freeze. It is an error when the disk was not frozen.
+func (d *Disk) Thaw() error { return d.control(thaw, "FITHAW") }
+
+func (d *Disk) control(request uint, name string) error {
+	fd, err := unix.Open(d.Mount, unix.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.IoctlSetInt(fd, request, 0); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// Ballast is the file with which Fill fills a disk.
+func (d *Disk) Ballast() string { return filepath.Join(d.Mount, "ballast") }
+
+// Fill fills the disk in one go, save so many bytes. One that has no more than these is left as it is.
+func (d *Disk) Fill(leave uint64) error {
+	var s unix.Statfs_t
+	if err := unix.Statfs(d.Mount, &s); err != nil {
+		return err
+	}
+	free := s.Bavail * uint64(s.Bsize)
+	if free <= leave {
+		return nil
+	}
+	f, err := os.OpenFile(d.Ballast(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Fallocate(int(f.Fd()), 0, 0, int64(free-leave)); err != nil && !errors.Is(err, unix.ENOSPC) {
+		return err
+	}
+	return nil
+}
+
+// Empty takes away what Fill has made.
+func (d *Disk) Empty() error {
+	if err := os.Remove(d.Ballast()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Share mounts a directory over itself such that what is mounted and unmounted below it later is so in the mount namespaces of
+// other processes too: one that holds a copy of a mount would keep its file system alive.
+func Share(dir string) error {
+	if err := sh("mount", "--bind", dir, dir); err != nil {
+		return err
+	}
+	return sh("mount", "--make-shared", dir)
+}
+
 // Tmpfs mounts a file system in memory of that size at dir.
 func Tmpfs(dir string, bytes int64) error {
 	if os.Getuid() != 0 {
