@@ -24,7 +24,7 @@ type process struct {
 }
 
 // patience is how long a process may take for anything before the test fails.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // spawn starts `kahuna server` on free ports with its data in dir.
 func spawn(t *testing.T, dir string, env ...string) *process {

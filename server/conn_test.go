@@ -51,6 +51,7 @@ func TestRefusedCommandKeepsTheConnection(t *testing.T) {
 		defer c.Close()
 		go c.Write([]byte("PING\r\n*2\r\n$4\r\nECHO\r\n$100000\r\n" + strings.Repeat("x", 100_000) + "\r\nPING\r\n"))
 		c.expect(t, "+PONG\r\n-ERR argument is too large (limit 1000 bytes)\r\n+PONG\r\n")
+		synctest.Wait()
 		if st := r.Stats(); st.Refused != 1 || st.ProtocolErrors != 0 {
 			t.Errorf("stats %+v", st)
 		}
@@ -96,6 +97,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 		c.expectClosed(t)
 		other.send(t, "PING\r\n")
 		other.expect(t, "+PONG\r\n")
+		synctest.Wait()
 		if st := r.Stats(); st.Panics != 1 || st.Connections != 1 {
 			t.Errorf("stats %+v", st)
 		}
@@ -140,6 +142,7 @@ func TestSlowReaderIsDropped(t *testing.T) {
 		for r.Stats().Connections > 0 {
 			time.Sleep(time.Second)
 		}
+		synctest.Wait()
 		if waited := time.Since(begun); waited < time.Minute || waited > 2*time.Minute {
 			t.Errorf("dropped after %v", waited)
 		}
@@ -212,6 +215,7 @@ func TestTimeouts(t *testing.T) {
 			defer c.Close()
 			begun := time.Now()
 			go io.Copy(io.Discard, c)
+			synctest.Wait()
 			for sent := time.Duration(-1); r.Stats().Connections > 0 && time.Since(begun) < time.Hour; time.Sleep(time.Second / 2) {
 				if now := time.Since(begun); tt.send != "" && (sent < 0 || tt.every > 0 && now-sent >= tt.every) {
 					sent = now
@@ -220,6 +224,7 @@ func TestTimeouts(t *testing.T) {
 				synctest.Wait()
 			}
 			took := time.Since(begun)
+			synctest.Wait()
 			if tt.closed == 0 && r.Stats().TimedOut != 0 {
 				t.Errorf("%s: closed after %v", tt.name, took)
 			}
@@ -272,6 +277,7 @@ func TestBuffersAreTrimmed(t *testing.T) {
 		big := strings.Repeat("b", 3<<20)
 		go c.Write([]byte("*2\r\n$4\r\nECHO\r\n$3145728\r\n" + big + "\r\n"))
 		c.expect(t, "$3145728\r\n"+big+"\r\n")
+		synctest.Wait()
 		if held := r.Stats().InputBytes; held < 3<<20 {
 			t.Fatalf("a command of 3 MiB was held in %d bytes", held)
 		}
@@ -295,6 +301,7 @@ func TestInputBudget(t *testing.T) {
 		a, b := ln.dial(), ln.dial()
 		defer a.Close()
 		a.send(t, "*2\r\n$4\r\nECHO\r\n$700000\r\n"+strings.Repeat("a", 400_000))
+		synctest.Wait()
 		go b.Write([]byte("*2\r\n$4\r\nECHO\r\n$700000\r\n" + strings.Repeat("b", 700_000)))
 		b.expect(t, "-OOM input buffers of all clients are full\r\n")
 		b.expectClosed(t)
@@ -318,6 +325,7 @@ func TestAcceptErrorsAreWaitedOut(t *testing.T) {
 		}
 		c.send(t, "PING\r\n")
 		c.expect(t, "+PONG\r\n")
+		synctest.Wait()
 		if st := r.Stats(); st.AcceptErrors != 20 {
 			t.Errorf("stats %+v", st)
 		}

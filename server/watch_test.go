@@ -85,6 +85,7 @@ func TestWatchEndsByKillAndShutdown(t *testing.T) {
 		go r.Shutdown(context.Background())
 		b.expect(t, "+WAITED\r\n")
 		b.expectClosed(t)
+		synctest.Wait()
 		if want := []string{ErrKilled.Error(), ErrClosed.Error()}; fmt.Sprint(ended) != fmt.Sprint(want) {
 			t.Errorf("waits ended by %q, want %q", ended, want)
 		}
