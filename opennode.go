@@ -301,8 +301,8 @@ func (b backend) Timestamps(ctx context.Context, n int) (op.Timestamp, error) {
 	return b.node.Router().Now(ctx, n)
 }
 
-func (b backend) Wait(ctx context.Context, o *op.LockAcquire) op.Outcome {
-	return b.node.Router().Wait(ctx, o)
+func (b backend) Wait(ctx context.Context, o *op.LockAcquire, then func(op.Outcome)) {
+	b.node.Router().WaitThen(ctx, o, then)
 }
 
 func (b backend) Info() commands.NodeInfo { return b.info() }
@@ -314,5 +314,5 @@ type sessions struct {
 }
 
 func (s sessions) Open(info server.ConnInfo) server.Session {
-	return &session{s.handler.Open(commands.Conn{ID: info.ID, Remote: info.Remote, Local: info.Local, Cluster: info.Port == server.PortCluster, Kill: info.Kill, Flush: info.Flush, Push: info.Push, Collect: info.Collect, Watch: info.Watch}), s.limits, nil}
+	return &session{s.handler.Open(commands.Conn{ID: info.ID, Remote: info.Remote, Local: info.Local, Cluster: info.Port == server.PortCluster, Kill: info.Kill, Flush: info.Flush, Push: info.Push, Collect: info.Collect, Suspend: info.Suspend}), s.limits, nil}
 }

@@ -277,7 +277,7 @@ func await(t *testing.T, n *cluster.Node, space op.Space, prefix string, since o
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	go func() {
 		defer cancel()
-		got <- n.AwaitChanges(ctx, &op.Changes{Space: space, Prefix: []byte(prefix), Since: since, Limit: 100})
+		got <- awaited(ctx, n, &op.Changes{Space: space, Prefix: []byte(prefix), Since: since, Limit: 100})
 	}()
 	return got
 }
@@ -364,7 +364,7 @@ func TestWaitingReadersAreToldTheHistory(t *testing.T) {
 				for over := false; !over; {
 					limit := 1 + 9*(i%2)
 					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+r.rng.IntN(3000))*time.Millisecond)
-					out := c.Nodes[r.rng.IntN(3)].AwaitChanges(ctx, &op.Changes{Space: op.SpaceKey, Prefix: []byte("w/"), Since: r.at, Limit: uint32(limit)})
+					out := awaited(ctx, c.Nodes[r.rng.IntN(3)], &op.Changes{Space: op.SpaceKey, Prefix: []byte("w/"), Since: r.at, Limit: uint32(limit)})
 					cancel()
 					if out.Err != nil {
 						t.Error(out.Err)
@@ -383,4 +383,11 @@ func TestWaitingReadersAreToldTheHistory(t *testing.T) {
 			r.check(c.Nodes[1], begin, keys)
 		}
 	})
+}
+
+// awaited is AwaitChanges, waited for.
+func awaited(ctx context.Context, n *cluster.Node, o *op.Changes) op.Outcome {
+	got := make(chan op.Outcome, 1)
+	n.AwaitChanges(ctx, o, func(out op.Outcome) { got <- out })
+	return <-got
 }

@@ -48,10 +48,10 @@ type tail struct {
 	dirty   bool // it was woken while nobody waited
 }
 
-// feedReader is one call that waits.
+// feedReader is one call that waits. It is told once: by whoever takes it out of the readers of its tail.
 type feedReader struct {
 	since op.Timestamp
-	got   chan op.Outcome // takes one
+	then  func(op.Outcome)
 }
 
 // tailLinger is how long a tail is kept when nobody waits at it: most readers come back at once.
@@ -73,38 +73,57 @@ func (f *feeds) close() {
 	f.links.close()
 }
 
-// AwaitChanges is Router.Changes for who waits for the next change above Since, which is not 0. When the time of ctx is over, the page
-// is empty; when ctx is cancelled nobody waits any more, and it ends with ErrTryAgain. A change of leaders does not end the wait.
-func (n *Node) AwaitChanges(ctx context.Context, o *op.Changes) op.Outcome {
-	return n.feeds.await(ctx, *o)
+// AwaitChanges is Router.Changes for who waits for the next change above Since, which is not 0, and does not wait himself: then is told
+// the outcome, once, from any goroutine, and must not wait. When the time of ctx is over, the page is empty; when ctx is cancelled
+// nobody waits any more, and it ends with ErrTryAgain. A change of leaders does not end the wait.
+func (n *Node) AwaitChanges(ctx context.Context, o *op.Changes, then func(op.Outcome)) {
+	n.feeds.await(ctx, *o, then)
 }
 
-func (f *feeds) await(ctx context.Context, o op.Changes) op.Outcome {
+func (f *feeds) await(ctx context.Context, o op.Changes, then func(op.Outcome)) {
 	key := tailKey{o.Space, string(o.Prefix), o.Limit, o.MaxBytes}
-	for {
-		me := &feedReader{since: o.Since, got: make(chan op.Outcome, 1)}
-		t, err := f.join(key, me)
-		if err != nil {
-			return op.Outcome{Err: err}
-		}
-		if t != nil {
-			return t.wait(ctx, me)
-		}
-		// The tail is past it.
-		out := f.r.Changes(ctx, &o)
-		if out.Err != nil || out.Status != op.OK || len(out.Items) > 0 {
-			return out
-		}
-		o.Since = out.TS
+	me := &feedReader{since: o.Since, then: then}
+	t, err := f.join(key, me)
+	switch {
+	case err != nil:
+		then(op.Outcome{Err: err})
+	case t != nil:
+		context.AfterFunc(ctx, func() { t.leave(ctx, me) })
+	case !f.start(func() { f.catchUp(ctx, &o, then) }):
+		then(op.Outcome{Err: errFeedEnds})
 	}
 }
+
+// catchUp reads for a reader whose tail is past him.
+func (f *feeds) catchUp(ctx context.Context, o *op.Changes, then func(op.Outcome)) {
+	out := f.r.Changes(ctx, o)
+	if out.Err != nil || out.Status != op.OK || len(out.Items) > 0 {
+		then(out)
+		return
+	}
+	o.Since = out.TS
+	f.await(ctx, *o, then)
+}
+
+// start runs something that close waits for. False: it is closed.
+func (f *feeds) start(run func()) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return false
+	}
+	f.running.Go(run)
+	return true
+}
+
+var errFeedEnds = fmt.Errorf("%w: the node is stopping", ErrTryAgain)
 
 // join puts a reader to the tail for what it asks; nil when that has told already what the reader does not know.
 func (f *feeds) join(key tailKey, me *feedReader) (*tail, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
-		return nil, fmt.Errorf("%w: the node is stopping", ErrTryAgain)
+		return nil, errFeedEnds
 	}
 	t := f.tails[key]
 	switch {
@@ -131,28 +150,22 @@ func (t *tail) signal() {
 	}
 }
 
-// wait waits for the page of a reader.
-func (t *tail) wait(ctx context.Context, me *feedReader) op.Outcome {
-	select {
-	case out := <-me.got:
-		return out
-	case <-ctx.Done():
-	}
+// leave ends the wait of a reader whose time is over, or who has gone.
+func (t *tail) leave(ctx context.Context, me *feedReader) {
 	t.f.mu.Lock()
 	defer t.f.mu.Unlock()
-	select {
-	case out := <-me.got:
-		return out
-	default:
+	if _, waits := t.readers[me]; !waits {
+		return
 	}
 	delete(t.readers, me)
 	if len(t.readers) == 0 {
 		t.signal() // so that it sees that nobody waits
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return op.Outcome{Err: fmt.Errorf("%w: the wait was ended", ErrTryAgain)}
+		me.then(op.Outcome{Err: fmt.Errorf("%w: the wait was ended", ErrTryAgain)})
+		return
 	}
-	return op.Outcome{Result: op.Result{Done: true, TS: max(me.since, t.at)}}
+	me.then(op.Outcome{Result: op.Result{Done: true, TS: max(me.since, t.at)}})
 }
 
 // run reads when something has changed, until nobody waits for it any more.
@@ -173,7 +186,7 @@ func (t *tail) run() {
 			}
 			t.read()
 		case <-t.f.ctx.Done():
-			t.end(op.Outcome{Err: fmt.Errorf("%w: the node is stopping", ErrTryAgain)})
+			t.end(op.Outcome{Err: errFeedEnds})
 			timer.Stop()
 			return
 		}
@@ -256,8 +269,8 @@ func (t *tail) tell(page *op.Result) {
 		if from == len(page.Items) {
 			continue
 		}
-		me.got <- op.Outcome{Result: op.Result{Done: true, Items: page.Items[from:], TS: page.TS}}
 		delete(t.readers, me)
+		me.then(op.Outcome{Result: op.Result{Done: true, Items: page.Items[from:], TS: page.TS}})
 	}
 }
 
@@ -266,8 +279,8 @@ func (t *tail) end(out op.Outcome) {
 	t.f.mu.Lock()
 	defer t.f.mu.Unlock()
 	for me := range t.readers {
-		me.got <- out
 		delete(t.readers, me)
+		me.then(out)
 	}
 	if t.f.tails[t.key] == t && t.f.closed {
 		delete(t.f.tails, t.key)

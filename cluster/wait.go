@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"kahuna/internal/clock"
 	"kahuna/op"
@@ -16,18 +17,19 @@ import (
 //
 // An owner that asks again soon after it left gets its old place.
 func (r *Router) Wait(ctx context.Context, o *op.LockAcquire) op.Outcome {
+	got := make(chan op.Outcome, 1)
+	r.WaitThen(ctx, o, func(out op.Outcome) { got <- out })
+	return <-got
+}
+
+// WaitThen is Wait for who does not wait himself: then is told the outcome, once, from any goroutine, and must not wait.
+func (r *Router) WaitThen(ctx context.Context, o *op.LockAcquire, then func(op.Outcome)) {
 	if err := r.writable(); err != nil {
-		return op.Outcome{Err: err}
+		then(op.Outcome{Err: err})
+		return
 	}
-	w := waiting{r: r, ctx: ctx, ask: o}
-	for pause := backoffMin; ; pause = min(2*pause, backoffMax) {
-		if out, ended := w.once(); ended {
-			return out
-		}
-		if !clock.Pause(ctx, pause) {
-			return w.late()
-		}
-	}
+	w := &waiting{r: r, ctx: ctx, ask: o, then: then, pause: backoffMin}
+	w.stand()
 }
 
 // waiting is a Wait on its way.
@@ -35,49 +37,86 @@ type waiting struct {
 	r         *Router
 	ctx       context.Context
 	ask       *op.LockAcquire
-	met       task // settles intents that are in the way
-	uncertain bool // a grant was proposed whose end was not seen
+	then      func(op.Outcome)
+	pause     time.Duration // before the next attempt
+	met       *task         // settles intents that are in the way; nil: there were none
+	uncertain bool          // a grant was proposed whose end was not seen
 }
 
-// once waits at the present leader. Without an end, it is to be done again.
-func (w *waiting) once() (out op.Outcome, ended bool) {
+// attempt is how a wait at one leader ended.
+type attempt struct {
+	res   op.Result
+	err   error
+	more  bool   // it was for a part of the time, and that is over
+	leave func() // takes the owner out of the line there
+}
+
+// stand waits at the present leader. It does not wait itself, save in goroutines of its own.
+func (w *waiting) stand() {
 	id := w.r.routes.Load().find(w.ask)
-	res, leave, ended, err := w.at(id)
-	if err == nil && !res.Status.Bounce() {
-		if ended && !res.Done {
-			leave()
+	if replica := w.r.replica(id); replica != nil && replica.Leads() {
+		replica.WaitThen(w.ctx, w.ask, func(res op.Result, err error) {
+			if err == nil && res.Done && !res.Status.Bounce() {
+				w.then(op.Outcome{Result: res})
+				return
+			}
+			w.r.running.Go(func() {
+				w.ended(&attempt{res: res, err: err, leave: func() { replica.Leave(w.ask.Name, w.ask.Owner) }})
+			})
+		})
+		return
+	}
+	w.r.running.Go(func() {
+		a := attempt{err: partition.ErrNotLeader, leave: func() {}}
+		if node := w.r.leader(id); node != "" {
+			a.leave = func() { w.r.leaveAt(node, id, w.ask) }
+			var ended bool
+			a.res, ended, a.err = w.r.waitAt(w.ctx, node, id, w.ask)
+			a.more = !ended
 		}
-		return op.Outcome{Result: res}, ended
+		w.ended(&a)
+	})
+}
+
+// ended goes on from the end of an attempt: the wait has ended, or stands again.
+func (w *waiting) ended(a *attempt) {
+	if out, ended := w.judge(a); ended {
+		w.then(out)
+		return
+	}
+	if !clock.Pause(w.ctx, w.pause) {
+		w.then(w.late())
+		return
+	}
+	w.pause = min(2*w.pause, backoffMax)
+	w.stand()
+}
+
+// judge tells whether an attempt has ended the wait. Without an end, it is to be done again.
+func (w *waiting) judge(a *attempt) (out op.Outcome, ended bool) {
+	if a.err == nil && !a.res.Status.Bounce() {
+		if !a.more && !a.res.Done {
+			a.leave()
+		}
+		return op.Outcome{Result: a.res}, !a.more
 	}
 	switch {
-	case err == nil && res.Status == op.Blocked:
-		w.met.r, w.met.ctx = w.r, w.ctx
-		_, _ = w.met.settle(res.Intent) // what is not settled is met again
-	case errors.Is(err, partition.ErrUncertain):
+	case a.err == nil && a.res.Status == op.Blocked:
+		if w.met == nil {
+			w.met = &task{r: w.r, ctx: w.ctx}
+		}
+		_, _ = w.met.settle(a.res.Intent) // what is not settled is met again
+	case errors.Is(a.err, partition.ErrUncertain):
 		w.uncertain = true
-	case errors.Is(err, partition.ErrWaiters):
+	case errors.Is(a.err, partition.ErrWaiters):
 		return w.fail(fmt.Errorf("%w: too many owners wait for the lock, or for all locks of its leader (lock-waiters-max, waiters-max)", ErrTryAgain)), true
-	case errors.Is(err, partition.ErrStopped):
+	case errors.Is(a.err, partition.ErrStopped):
 		return w.fail(fmt.Errorf("%w: the node is stopping", ErrTryAgain)), true
 	}
 	if w.ctx.Err() != nil {
-		leave()
+		a.leave()
 	}
 	return out, false
-}
-
-// at waits where the partition is led. leave takes the owner out of the line there.
-func (w *waiting) at(id uint32) (res op.Result, leave func(), ended bool, err error) {
-	if replica := w.r.replica(id); replica != nil && replica.Leads() {
-		res, err = replica.Wait(w.ctx, w.ask)
-		return res, func() { replica.Leave(w.ask.Name, w.ask.Owner) }, true, err
-	}
-	node := w.r.leader(id)
-	if node == "" {
-		return res, func() {}, false, partition.ErrNotLeader
-	}
-	res, ended, err = w.r.waitAt(w.ctx, node, id, w.ask)
-	return res, func() { w.r.leaveAt(node, id, w.ask) }, ended, err
 }
 
 // late ends a wait whose time is over and that has no answer yet: it asks as one that does not wait, so that the answer is the log's.

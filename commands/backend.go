@@ -34,8 +34,9 @@ type Backend interface {
 	// Timestamps takes n unique timestamps of the global order and returns the first; the others follow it without a gap.
 	Timestamps(ctx context.Context, n int) (op.Timestamp, error)
 	// Wait runs a LockAcquire that waits for its turn, first come first served, until the time of ctx is over, and then ends with
-	// the owner not getting the lock. When ctx is cancelled, nobody waits any more, and the owner is left without it.
-	Wait(ctx context.Context, o *op.LockAcquire) op.Outcome
+	// the owner not getting the lock. When ctx is cancelled, nobody waits any more, and the owner is left without it. It does not wait
+	// itself: then is told the outcome, once, from any goroutine, and does not wait either.
+	Wait(ctx context.Context, o *op.LockAcquire, then func(op.Outcome))
 	// Info describes the node. It must not block.
 	Info() NodeInfo
 }

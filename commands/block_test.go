@@ -12,23 +12,24 @@ import (
 	"kahuna/resp"
 )
 
-// blocking is a session whose connection can be watched, in a bubble, and what it has sent.
+// blocking is a session whose commands may block, in a bubble, and what it has sent.
 type blocking struct {
 	s    *Session
 	w    resp.Writer
 	mu   sync.Mutex // guards sent: who is woken by a timer knows of nobody's writes
 	sent string
-	gone context.CancelFunc // the client goes
-	busy chan struct{}      // closed when Serve has returned
+	gone func()        // the client goes
+	busy chan struct{} // closed when all is served
+
+	suspended bool
+	resumed   chan struct{}
 }
 
 func (r *rig) blocking(id int64) *blocking {
-	b := &blocking{}
-	ctx, gone := context.WithCancel(context.Background())
-	b.gone = gone
-	b.s = r.Open(Conn{ID: id, Watch: func() (context.Context, func()) {
-		b.collect()
-		return ctx, func() {}
+	b := &blocking{resumed: make(chan struct{}, 1)}
+	b.s = r.Open(Conn{ID: id, Suspend: func(interrupt func(error)) func() {
+		b.suspended, b.gone = true, func() { interrupt(context.Canceled) }
+		return func() { b.resumed <- struct{}{} }
 	}})
 	return b
 }
@@ -38,6 +39,12 @@ func (b *blocking) serve(line string) {
 	b.busy = make(chan struct{})
 	go func() {
 		b.s.Serve(context.Background(), bytesOf(line), &b.w)
+		for b.suspended {
+			b.suspended = false
+			b.collect()
+			<-b.resumed
+			b.s.Resume(context.Background(), &b.w)
+		}
 		b.collect()
 		close(b.busy)
 	}()

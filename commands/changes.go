@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,8 +14,9 @@ import (
 type Feed interface {
 	// Changes gives the oldest changes above a timestamp, and as TS the one to go on from.
 	Changes(ctx context.Context, o *op.Changes) op.Outcome
-	// AwaitChanges waits until there are any, or the time of ctx is over.
-	AwaitChanges(ctx context.Context, o *op.Changes) op.Outcome
+	// AwaitChanges tells then of the next ones, or of none when the time of ctx is over: once, from any goroutine. When ctx is cancelled it
+	// is told a cluster.ErrTryAgain. It does not wait itself.
+	AwaitChanges(ctx context.Context, o *op.Changes, then func(op.Outcome))
 }
 
 func changeRows() []Command {
@@ -82,29 +82,31 @@ func (s *Session) tellChanges(x *execution, w *changesWanted) {
 	}
 	if w.block > 0 && out.Err == nil && out.Status == op.OK && len(out.Items) == 0 {
 		ask.Since = out.TS
-		out = s.awaitChanges(x, &ask, w.block)
+		s.awaitChanges(x, ask, w.block)
+		return
 	}
-	if err := changesError(&out, ask.Since); err != nil {
-		x.w.Error(errorText(err))
-	} else {
-		writeChanges(x.w, ask.Space, &out)
-	}
+	replyChanges(x, &ask, &out)
 	s.took(x, x.args, 0)
 	s.send(x)
 }
 
-func (s *Session) awaitChanges(x *execution, ask *op.Changes, d time.Duration) op.Outcome {
-	ctx, end := s.beginWait(x.ctx, d)
-	out := s.h.feed.AwaitChanges(ctx, ask)
-	switch why := end(); {
-	case why == nil || !errors.Is(out.Err, cluster.ErrTryAgain):
-	case why == errUnblockTimeout:
-		out = op.Outcome{Result: op.Result{TS: ask.Since}}
-	default:
-		out.Err = why
+func (s *Session) awaitChanges(x *execution, ask op.Changes, d time.Duration) {
+	s.block(x, d, func(ctx context.Context, then func(op.Outcome)) { s.h.feed.AwaitChanges(ctx, &ask, then) }, func(x *execution, out op.Outcome) {
+		if out.Err == nil && out.TS == 0 { // as if its time were over
+			out.TS = ask.Since
+		}
+		replyChanges(x, &ask, &out)
+		x.began = s.h.now() // the time that it waited is not the command's
+		s.took(x, x.args, 0)
+	})
+}
+
+func replyChanges(x *execution, ask *op.Changes, out *op.Outcome) {
+	if err := changesError(out, ask.Since); err != nil {
+		x.w.Error(errorText(err))
+	} else {
+		writeChanges(x.w, ask.Space, out)
 	}
-	x.began = s.h.now() // the time that it waited is not the command's
-	return out
 }
 
 func changesError(out *op.Outcome, since op.Timestamp) error {

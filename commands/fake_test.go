@@ -92,7 +92,11 @@ func (f *fake) Do(_ context.Context, ops []op.Op) []op.Outcome {
 }
 
 // Wait tries again whenever something was run.
-func (f *fake) Wait(ctx context.Context, o *op.LockAcquire) op.Outcome {
+func (f *fake) Wait(ctx context.Context, o *op.LockAcquire, then func(op.Outcome)) {
+	go func() { then(f.wait(ctx, o)) }()
+}
+
+func (f *fake) wait(ctx context.Context, o *op.LockAcquire) op.Outcome {
 	for {
 		f.mu.Lock()
 		out, moved := op.Outcome{Err: f.fail}, f.moved

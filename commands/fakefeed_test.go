@@ -50,7 +50,11 @@ func (f fakeFeed) changes(o *op.Changes) op.Outcome {
 	return op.Outcome{Result: op.Result{Items: items, TS: at}}
 }
 
-func (f fakeFeed) AwaitChanges(ctx context.Context, o *op.Changes) op.Outcome {
+func (f fakeFeed) AwaitChanges(ctx context.Context, o *op.Changes, then func(op.Outcome)) {
+	go func() { then(f.await(ctx, o)) }()
+}
+
+func (f fakeFeed) await(ctx context.Context, o *op.Changes) op.Outcome {
 	for {
 		f.fake.mu.Lock()
 		out, moved := f.changes(o), f.fake.moved

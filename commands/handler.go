@@ -117,9 +117,9 @@ type Conn struct {
 	// was pushed and not sent yet into the Writer of the Serve that runs. See server.ConnInfo.
 	Push    func(fn func(w *resp.Writer))
 	Collect func()
-	// Watch is for a command about to block. It sends the replies that Serve has written so far, empties its Writer, and gives a
-	// context that ends when the client goes, until stop is called. May be nil. See server.ConnInfo.
-	Watch func() (ctx context.Context, stop func())
+	// Suspend is for a command that blocks: Serve returns right after, and the server calls Resume once resume was called. interrupt is
+	// called when the client goes. nil: such a command waits inside Serve. See server.ConnInfo.
+	Suspend func(interrupt func(cause error)) (resume func())
 }
 
 // Open makes the session of a new connection. Close it.

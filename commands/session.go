@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,7 +30,8 @@ type Session struct {
 	txn     Txn       // nil outside BEGIN
 	closing bool      // the connection ends after the replies so far
 
-	batch batch
+	batch     batch
+	suspended *blocked // the command that waits, until Resume
 
 	sub      *pubsub.Subscriber // nil until the first subscription
 	subs     [3]atomic.Int32    // subscriptions by kind
@@ -43,8 +45,8 @@ type Session struct {
 	proto   atomic.Int32
 	queued  atomic.Int32 // commands in MULTI; -1 outside
 	watches atomic.Int32
-	unblock atomic.Pointer[context.CancelCauseFunc] // ends the command that waits; nil: none does
-	mu      sync.Mutex                              // guards the names
+	waits   atomic.Pointer[blocked] // the command that waits; nil: none does
+	mu      sync.Mutex              // guards the names
 	name    string
 	libName string
 	libVer  string
@@ -70,6 +72,11 @@ type Request struct {
 func (s *Session) Serve(ctx context.Context, cmds []Request, w *resp.Writer) bool {
 	x := &execution{ctx: ctx, w: w, began: s.h.now()}
 	s.seen.Store(x.began.UnixMilli())
+	return s.serve(x, cmds)
+}
+
+// serve executes commands up to a QUIT, or one that blocks and is resumed later.
+func (s *Session) serve(x *execution, cmds []Request) bool {
 	for i := range cmds {
 		if s.closing {
 			break
@@ -83,9 +90,13 @@ func (s *Session) Serve(ctx context.Context, cmds []Request, w *resp.Writer) boo
 		default:
 			s.reject(x, cmds[i].Refused)
 		}
+		if s.suspended != nil {
+			s.suspended.rest = slices.Clone(cmds[i+1:])
+			return true
+		}
 	}
 	s.flush(x)
-	s.proto.Store(int32(w.Proto()))
+	s.proto.Store(int32(x.w.Proto()))
 	s.watches.Store(int32(len(s.watched)))
 	return !s.closing
 }

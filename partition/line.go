@@ -57,7 +57,8 @@ type place struct {
 // caller is one call of Wait.
 type caller struct {
 	place   *place
-	end     chan ending // with room for the one that comes
+	end     chan ending  // with room for the one that comes
+	parked  func(ending) // is told instead; nil: somebody waits at end
 	ended   bool
 	leaving bool // its time is over; it waits for the end of what is under way
 	gone    bool // nobody waits for its answer
@@ -72,10 +73,15 @@ type ending struct {
 }
 
 func (c *caller) tell(e ending) {
-	if !c.ended {
-		c.ended = true
+	switch {
+	case c.ended:
+		return
+	case c.parked != nil:
+		c.parked(e)
+	default:
 		c.end <- e
 	}
+	c.ended = true
 }
 
 // expected is how the lock is held when all grants under way take effect. doubtful: they can't all do so on top of how it is held,

@@ -38,7 +38,38 @@ func (r *Replica) Wait(ctx context.Context, o *op.LockAcquire) (op.Result, error
 	case e := <-c.end:
 		return r.finish(ctx, c, e)
 	case <-ctx.Done():
+		return r.over(ctx, c)
 	}
+}
+
+// WaitThen is Wait for who does not wait himself: then is told the end, once, from any goroutine. It must not wait, nor call the
+// replica. While nothing happens, who waits so costs a place in the line and no goroutine.
+func (r *Replica) WaitThen(ctx context.Context, o *op.LockAcquire, then func(op.Result, error)) {
+	if r.term.Load() == 0 {
+		then(op.Result{}, ErrNotLeader)
+		return
+	}
+	c := &caller{}
+	c.parked = func(e ending) { // w.mu is held
+		if e.err == nil && cancelled(ctx) {
+			r.start(func() { then(r.finish(ctx, c, e)) })
+			return
+		}
+		then(e.result, e.err)
+	}
+	if err := r.waiters.stand(o, c); err != nil {
+		then(op.Result{}, err)
+		return
+	}
+	context.AfterFunc(ctx, func() {
+		if r.waiters.unpark(c) {
+			then(r.over(ctx, c))
+		}
+	})
+}
+
+// over ends a call whose time is over, or that nobody waits for any more.
+func (r *Replica) over(ctx context.Context, c *caller) (op.Result, error) {
 	if !cancelled(ctx) {
 		if err := r.confirm(c); err != nil {
 			r.waiters.leave(c, false)
@@ -112,23 +143,40 @@ func (r *Replica) submitFor(u fsm.Unit, ended func([]op.Result, error)) error {
 	return err
 }
 
-// enter adds a call to its owner's place, which is made when there is none.
+// enter adds a call to its owner's place. Its ending comes by its channel.
 func (w *waiters) enter(o *op.LockAcquire) (*caller, error) {
+	c := &caller{end: make(chan ending, 1)}
+	return c, w.stand(o, c)
+}
+
+// unpark has the ending of a parked call come by its channel from now on. False: it has ended.
+func (w *waiters) unpark(c *caller) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c.ended {
+		return false
+	}
+	c.parked, c.end = nil, make(chan ending, 1)
+	return true
+}
+
+// stand adds a call to its owner's place, which is made when there is none.
+func (w *waiters) stand(o *op.LockAcquire, c *caller) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.leading {
-		return nil, ErrNotLeader
+		return ErrNotLeader
 	}
 	p, err := w.placeOf(o)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c := &caller{place: p, end: make(chan ending, 1)}
+	c.place = p
 	p.callers = append(p.callers, c)
 	p.ask.TTLMilli = o.TTLMilli
 	if p.granted != nil {
 		w.answer(p, *p.granted)
-		return c, nil
+		return nil
 	}
 	p.away, p.soft, p.resting = false, false, false
 	p.line.join(p)
@@ -136,7 +184,7 @@ func (w *waiters) enter(o *op.LockAcquire) (*caller, error) {
 	if !p.judged && !p.over && p.underWay == 0 && len(p.callers) > 0 {
 		w.try(p)
 	}
-	return c, nil
+	return nil
 }
 
 // placeOf is an owner's place in the line of a lock. Who asks for another mode than it waits for loses that place.

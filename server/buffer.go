@@ -13,7 +13,7 @@ type inputBuffer struct {
 	budget *budget // what all connections together may hold; nil: no bound
 }
 
-// inputBytesMin is the size of the buffer of an idle connection.
+// inputBytesMin is the size of the smallest buffer. A connection that is silent has none, where it is a plain socket.
 const inputBytesMin = 4 << 10
 
 // discard lets go of everything before buf[needed].
@@ -38,6 +38,9 @@ func (b *inputBuffer) compact() (by int) {
 
 // fill reads once. full tells that the read used all the room there was.
 func (b *inputBuffer) fill(r io.Reader) (n int, full bool, err error) {
+	if s, ok := r.(*source); ok && s.raw != nil && len(b.buf) == 0 {
+		return b.fillPage(s)
+	}
 	if b.end == len(b.buf) {
 		if err := b.resize(max(inputBytesMin, 2*len(b.buf))); err != nil {
 			return 0, false, err
@@ -46,6 +49,28 @@ func (b *inputBuffer) fill(r io.Reader) (n int, full bool, err error) {
 	n, err = r.Read(b.buf[b.end:])
 	b.end += n
 	return n, b.end == len(b.buf), err
+}
+
+// fillPage is fill while there is no buffer.
+func (b *inputBuffer) fillPage(s *source) (n int, full bool, err error) {
+	p, n, err := s.readPage()
+	if p == nil {
+		return 0, false, err
+	}
+	if !b.budget.take(inputBytesMin) {
+		pages.Put(p)
+		return 0, false, errInputMemory
+	}
+	b.buf, b.end = p[:], n
+	return n, n == len(b.buf), err
+}
+
+// rest gives a small buffer up in which nothing is held. The next read takes one when there is something to be read.
+func (b *inputBuffer) rest() {
+	if b.start == b.end && len(b.buf) == inputBytesMin {
+		pages.Put((*page)(b.buf))
+		b.free()
+	}
 }
 
 // resize moves the bytes to a buffer of another size, at least as large as they are. Positions stay.
@@ -59,12 +84,10 @@ func (b *inputBuffer) resize(size int) error {
 	return nil
 }
 
-// shrink returns to the smallest buffer, if nothing is held.
+// shrink gives a large buffer up, if nothing is held.
 func (b *inputBuffer) shrink() {
 	if b.start == b.end && len(b.buf) > inputBytesMin {
-		b.budget.take(inputBytesMin - len(b.buf))
-		b.buf = make([]byte, inputBytesMin)
-		b.start, b.pos, b.seen, b.end = 0, 0, 0, 0
+		b.free()
 	}
 }
 

@@ -23,16 +23,17 @@ type conn struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 
+	source source
 	guard  guard
 	batch  batch
 	w      resp.Writer // replies not yet sent
 	out    output
 	limits Limits
 
-	watcher *watcher // while a command blocks
-	readErr error    // what ended the reading; what was read before it is still served
-	leave   bool     // the end was announced: give the client time to read what was sent
-	ended   atomic.Bool
+	suspension atomic.Pointer[suspension] // while a command blocks
+	readErr    error                      // what ended the reading; what was read before it is still served
+	leave      bool                       // the end was announced: give the client time to read what was sent
+	ended      atomic.Bool
 
 	opened, active, lastBig time.Time
 	frameSince              time.Time // when the command being read began to arrive; zero: none is
@@ -50,6 +51,7 @@ func newConn(s *Server, id int64, nc net.Conn, port PortKind) *conn {
 	c.ctx, c.cancel = context.WithCancelCause(s.base)
 	c.out.free.L = &c.out.mu
 	c.guard.budget = &s.input
+	c.source.init(nc)
 	return c
 }
 
@@ -112,7 +114,10 @@ func (c *conn) serve(cmds []Command) error {
 	c.countBatch(cmds)
 	c.hold()
 	keep := c.session.Serve(c.ctx, cmds, &c.w)
-	c.stopWatch()
+	for p := c.suspension.Load(); p != nil; p = c.suspension.Load() {
+		c.park(p)
+		keep = c.session.Resume(c.ctx, &c.w)
+	}
 	c.noteSize(len(cmds))
 	if keep && c.limits.Unauthenticated && c.guard.pos < c.guard.end && c.w.Len() < outputBytesMin {
 		return nil // one command at a time until authenticated, yet one write for what arrived together
@@ -153,12 +158,13 @@ func (c *conn) read() error {
 	if size := len(c.guard.buf); c.filled && size < inputBytesBusy {
 		c.guard.resize(2 * size) // no room for it in the budget: the old size does
 	}
+	c.guard.rest()
 	for c.readErr == nil {
 		c.arm()
 		if c.srv.draining.Load() { // asked after arm: Shutdown sets it, then a deadline in the past
 			return ErrClosed
 		}
-		n, full, err := c.guard.fill(c.nc)
+		n, full, err := c.guard.fill(&c.source)
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			c.readErr = err
 		}
@@ -179,7 +185,7 @@ func (c *conn) read() error {
 func (c *conn) greet() (ConnInfo, error) {
 	info := ConnInfo{
 		ID: c.id, Remote: address(c.nc.RemoteAddr()), Local: address(c.nc.LocalAddr()), Port: c.port,
-		Kill: func() { c.end(ErrKilled) }, Push: c.push, Collect: c.collect, Flush: func() error { return c.send(false) }, Watch: c.watch,
+		Kill: func() { c.end(ErrKilled) }, Push: c.push, Collect: c.collect, Flush: func() error { return c.send(false) }, Suspend: c.suspend,
 	}
 	secure, ok := c.nc.(*tls.Conn)
 	if !ok {

@@ -128,6 +128,7 @@ type panicking struct{ closes *atomic.Int64 }
 
 func (p panicking) Open(ConnInfo) Session                               { return p }
 func (p panicking) Serve(context.Context, []Command, *resp.Writer) bool { return true }
+func (p panicking) Resume(context.Context, *resp.Writer) bool           { return true }
 func (p panicking) Limits() Limits                                      { panic("limits") }
 func (p panicking) Close()                                              { p.closes.Add(1); panic("close") }
 

@@ -9,7 +9,7 @@
 //	    session.Serve(batch)                    replies gather in a resp.Writer
 //	    write replies, then out-of-band data that waited
 //
-// A second goroutine exists only while a command blocks (ConnInfo.Watch) or while pushed data is being written.
+// A second goroutine exists only while pushed data is being written: what blocks (ConnInfo.Suspend) leaves the connection's own.
 //
 // The guard stands before redcon's parser, which trusts declared lengths: it overflows on a huge one, spins on a huge
 // count and knows no limits. redcon decodes only what the guard has found complete and within limits.

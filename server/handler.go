@@ -26,9 +26,12 @@ type Session interface {
 	// Serve runs commands that arrived together, in order, and appends exactly one reply for each to w, unless having
 	// none is meant. It returns false when the connection is to be closed after the replies were sent. ctx ends when
 	// the client is known to be gone, the connection was killed, or Shutdown ran out of patience; see
-	// ConnInfo.Watch for a command that blocks. A panic ends this connection only.
+	// ConnInfo.Suspend for a command that blocks. A panic ends this connection only.
 	// The slice cmds is valid until Serve returns; the arguments in it for good.
 	Serve(ctx context.Context, cmds []Command, w *resp.Writer) (keep bool)
+	// Resume goes on behind ConnInfo.Suspend: it appends the reply of the command that blocked, and serves what was behind it in its
+	// batch, as Serve does.
+	Resume(ctx context.Context, w *resp.Writer) (keep bool)
 	// Limits are asked before each batch.
 	Limits() Limits
 	// Close is called once, last.
@@ -47,7 +50,7 @@ type ConnInfo struct {
 	Kill func()
 	// Push sends out-of-band data, from any goroutine, and does not wait: it calls fn at once with a Writer of the
 	// client's protocol version. The data is sent between replies, and not before the replies of a batch that is
-	// running, unless that is inside Watch. fn must not block or call into the connection. A client that lets more than
+	// running, unless that is suspended. fn must not block or call into the connection. A client that lets more than
 	// Config.PushBufferBytes gather is killed. After the end of the connection Push does nothing.
 	Push func(fn func(w *resp.Writer))
 	// Collect puts what was pushed before, and was not sent yet, into w. Only Serve may call it, where w ends with a whole
@@ -56,9 +59,11 @@ type ConnInfo struct {
 	// Flush sends the replies written so far. Only Serve may call it, where w ends with a whole reply. The error needs
 	// no handling: ctx has ended then.
 	Flush func() error
-	// Watch is for a command about to block. Only Serve may call it, where w ends with a whole reply, and must call
-	// stop, which may be repeated, before it writes to w or returns. Watch flushes; then, until stop, the connection
-	// is read in the background, pushed data is sent, and the context ends when the client goes, is killed, or Shutdown
-	// begins. What arrives meanwhile is kept for later, up to 64 KiB; behind that a disconnect is not noticed.
-	Watch func() (ctx context.Context, stop func())
+	// Suspend is for a command that blocks. Only Serve and Resume may call it, where w ends with a whole reply, and must return
+	// right after, with true, without having served what is behind the command. The replies so far are sent; then, until resume is
+	// called, from any goroutine, the connection is read and pushed data is sent, and interrupt is called when the client
+	// goes, is killed, or Shutdown begins: from any goroutine, maybe more than once, and also after resume; it must not wait. Once
+	// resume was called, which may be repeated, the session goes on with Resume. What arrives meanwhile is kept for later, up to 64
+	// KiB; behind that a disconnect is not noticed. A client that waits costs its connection and nothing beside: no goroutine, no buffer.
+	Suspend func(interrupt func(cause error)) (resume func())
 }

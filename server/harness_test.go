@@ -29,6 +29,8 @@ type funcSession struct {
 	h    *funcHandler
 	info ConnInfo
 	lim  Limits
+
+	resume func(ctx context.Context, w *resp.Writer) bool // of the command that blocks
 }
 
 func (h *funcHandler) Open(info ConnInfo) Session {
@@ -48,6 +50,8 @@ func (h *funcHandler) sessionsClosed() int {
 func (s *funcSession) Serve(ctx context.Context, cmds []Command, w *resp.Writer) bool {
 	return s.h.serve(s, ctx, cmds, w)
 }
+
+func (s *funcSession) Resume(ctx context.Context, w *resp.Writer) bool { return s.resume(ctx, w) }
 
 func (s *funcSession) Limits() Limits { return s.lim }
 

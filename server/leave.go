@@ -48,13 +48,13 @@ func (c *conn) end(cause error) bool {
 	}
 	c.out.close()
 	c.cancel(cause)
+	c.interruptSuspended(cause)
 	c.raw.Close()
 	return true
 }
 
 // finish joins what the connection started and closes the session.
 func (c *conn) finish() {
-	c.stopWatch()
 	c.closeSession()
 	c.out.close()
 	if c.leave {

@@ -47,7 +47,7 @@ func New(cfg Config, handler Handler) *Server {
 }
 
 // Shutdown stops accepting, lets batches that run finish, sends their replies and closes all connections. Commands that
-// block (ConnInfo.Watch) are told to end at once. When ctx ends first, connections are cut and the sessions' contexts
+// block (ConnInfo.Suspend) are told to end at once. When ctx ends first, connections are cut and the sessions' contexts
 // cancelled, and its error is returned. It returns after every session was closed, so a session that ignores its context
 // holds it up. It may be called again.
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -83,6 +83,7 @@ func (s *Server) stopAccepting() {
 	}
 	for _, c := range s.connections() {
 		c.raw.SetReadDeadline(longAgo)
+		c.interruptSuspended(ErrClosed)
 	}
 }
 

@@ -6,16 +6,12 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"kahuna/tests/bench/system"
 )
 
 // errMissing means that a program is not installed: its system is skipped, which is no failure.
 var errMissing = errors.New("not found in PATH")
-
-// kahunaPackage is the import path of the server's program: the root of this module.
-const kahunaPackage = "kahuna"
 
 // find returns how to run a system. Kahuna is built into dir unless a binary was named.
 func (b *bench) find(ctx context.Context, name, dir string) (system.System, error) {
@@ -47,9 +43,5 @@ func (b *bench) kahunaProgram(ctx context.Context, dir string) (string, error) {
 	}
 	program := filepath.Join(dir, "kahuna-under-test")
 	b.say("building kahuna")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", program, kahunaPackage).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build: %w: %s", err, strings.TrimSpace(string(out)))
-	}
-	return program, nil
+	return program, system.Build(ctx, program)
 }

@@ -22,6 +22,7 @@ const (
 type Instance struct {
 	System System
 	Addrs  []string      // for clients, of each node
+	Listen [][]string    // all addresses of each node, in the order of the system's ports; the first is that for clients
 	Ready  time.Duration // from the start of the first process to the first success of a write on each node (etcd: of a linearizable read)
 
 	metricsURL string // of the first node; empty when the system has none
@@ -52,6 +53,7 @@ func Start(ctx context.Context, s System, parent string) (*Instance, error) {
 		nodes = append(nodes, addrs[n*s.ports:(n+1)*s.ports])
 		inst.Addrs = append(inst.Addrs, nodes[n][0])
 	}
+	inst.Listen = nodes
 	if s.metrics >= 0 {
 		inst.metricsURL = "http://" + nodes[0][s.metrics] + "/metrics"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,7 +16,8 @@ import (
 // blocking is a session that knows WAIT ms, which blocks, and otherwise what basic knows. The reasons why waits ended
 // go to ended.
 func blocking(ended *[]string) func(*funcSession, context.Context, []Command, *resp.Writer) bool {
-	return func(s *funcSession, ctx context.Context, cmds []Command, w *resp.Writer) bool {
+	var serve func(s *funcSession, ctx context.Context, cmds []Command, w *resp.Writer) bool
+	serve = func(s *funcSession, ctx context.Context, cmds []Command, w *resp.Writer) bool {
 		for i, cmd := range cmds {
 			if string(cmd.Args[0]) != "WAIT" {
 				if !basic(s, ctx, cmds[i:i+1], w) {
@@ -24,22 +26,31 @@ func blocking(ended *[]string) func(*funcSession, context.Context, []Command, *r
 				continue
 			}
 			d, _ := time.ParseDuration(string(cmd.Args[1]))
-			wait, stop := s.info.Watch()
-			select {
-			case <-wait.Done():
-				*ended = append(*ended, context.Cause(wait).Error())
-			case <-time.After(d):
-				*ended = append(*ended, "time")
+			rest := slices.Clone(cmds[i+1:])
+			s.resume = func(ctx context.Context, w *resp.Writer) bool {
+				w.SimpleString("WAITED")
+				return serve(s, ctx, rest, w)
 			}
-			stop()
-			stop()
-			w.SimpleString("WAITED")
+			over := make(chan string, 10)
+			resume := s.info.Suspend(func(cause error) { over <- cause.Error() })
+			go func() {
+				select {
+				case why := <-over:
+					*ended = append(*ended, why)
+				case <-time.After(d):
+					*ended = append(*ended, "time")
+				}
+				resume()
+				resume()
+			}()
+			return true
 		}
 		return true
 	}
+	return serve
 }
 
-func TestWatch(t *testing.T) {
+func TestSuspend(t *testing.T) {
 	var ended []string
 	h := &funcHandler{serve: blocking(&ended)}
 	simulate(t, Config{IdleTimeout: 20 * time.Second}, h, func(t *testing.T, r *running, ln *pipeListener) {
@@ -68,7 +79,7 @@ func TestWatch(t *testing.T) {
 	})
 }
 
-func TestWatchEndsByKillAndShutdown(t *testing.T) {
+func TestSuspendEndsByKillAndShutdown(t *testing.T) {
 	var ended []string
 	h := &funcHandler{serve: blocking(&ended)}
 	var infos []ConnInfo
@@ -93,7 +104,7 @@ func TestWatchEndsByKillAndShutdown(t *testing.T) {
 }
 
 // What arrives behind a blocking command is kept up to a bound, and the client is held back beyond it.
-func TestWatchIsBounded(t *testing.T) {
+func TestSuspendIsBounded(t *testing.T) {
 	var ended []string
 	h := &funcHandler{serve: blocking(&ended)}
 	simulate(t, Config{}, h, func(t *testing.T, r *running, ln *pipeListener) {
@@ -110,15 +121,17 @@ func TestWatchIsBounded(t *testing.T) {
 	})
 }
 
-// A session that forgets to stop watching does no harm.
-func TestForgottenWatch(t *testing.T) {
+// What is resumed before the session has returned goes on as well, and a session that panics meanwhile does no harm.
+func TestSuspendForAMoment(t *testing.T) {
 	h := &funcHandler{serve: func(s *funcSession, ctx context.Context, cmds []Command, w *resp.Writer) bool {
-		s.info.Watch()
-		s.info.Watch()
+		s.resume = func(ctx context.Context, w *resp.Writer) bool { return basic(s, ctx, cmds, w) }
+		resume := s.info.Suspend(func(error) {})
+		resume()
 		if string(cmds[0].Args[0]) == "BOOM" {
-			panic("while watching")
+			panic("while suspended")
 		}
-		return basic(s, ctx, cmds, w)
+		resume()
+		return true
 	}}
 	simulate(t, Config{}, h, func(t *testing.T, r *running, ln *pipeListener) {
 		c := ln.dial()
@@ -161,10 +174,14 @@ func TestPush(t *testing.T) {
 		case "HELLO":
 			w.SetProto(3)
 		case "BLOCK":
-			_, stop := s.info.Watch()
-			begun <- struct{}{}
-			<-proceed
-			stop()
+			resume := s.info.Suspend(func(error) {})
+			s.resume = func(ctx context.Context, w *resp.Writer) bool { return basic(s, ctx, cmds, w) }
+			go func() {
+				begun <- struct{}{}
+				<-proceed
+				resume()
+			}()
+			return true
 		}
 		return basic(s, ctx, cmds, w)
 	}
