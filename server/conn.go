@@ -55,22 +55,42 @@ func newConn(s *Server, id int64, nc net.Conn, port PortKind) *conn {
 	return c
 }
 
-// run serves the connection to its end.
-func (c *conn) run() {
-	defer c.srv.forget(c)
-	defer c.finish()
+// run serves the connection to its end, or until it has no goroutine.
+func (c *conn) run() { c.work(c.begin) }
+
+// work takes a step, and ends the connection with it, unless the connection is another goroutine's by then.
+func (c *conn) work(step func() error) {
+	mine := true
+	defer func() {
+		if mine {
+			c.finish()
+			c.srv.forget(c)
+		}
+	}()
 	defer c.recovered("connection")
+	err := step()
+	if err == errAsleep {
+		mine = false
+		return
+	}
+	c.farewell(err)
+}
+
+// begin opens the session and serves.
+func (c *conn) begin() error {
 	info, err := c.greet()
 	if err != nil {
-		return
+		return err
 	}
 	if text := c.refusal(info.Remote); text != "" {
 		c.w.Error(text)
-		c.leave = c.send(true) == nil
-		return
+		if err := c.send(true); err != nil {
+			return err
+		}
+		return errDone
 	}
 	c.session = c.srv.handler.Open(info)
-	c.farewell(c.loop())
+	return c.loop()
 }
 
 // refusal is why the client is not served.
@@ -113,12 +133,18 @@ func (c *conn) loop() error {
 func (c *conn) serve(cmds []Command) error {
 	c.countBatch(cmds)
 	c.hold()
-	keep := c.session.Serve(c.ctx, cmds, &c.w)
+	return c.served(c.session.Serve(c.ctx, cmds, &c.w), len(cmds))
+}
+
+// served sends the replies of a batch, once no command of it blocks any more.
+func (c *conn) served(keep bool, commands int) error {
 	for p := c.suspension.Load(); p != nil; p = c.suspension.Load() {
-		c.park(p)
-		keep = c.session.Resume(c.ctx, &c.w)
+		if !c.park(p) {
+			return errAsleep
+		}
+		keep = c.resume()
 	}
-	c.noteSize(len(cmds))
+	c.noteSize(commands)
 	if keep && c.limits.Unauthenticated && c.guard.pos < c.guard.end && c.w.Len() < outputBytesMin {
 		return nil // one command at a time until authenticated, yet one write for what arrived together
 	}

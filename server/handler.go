@@ -61,9 +61,10 @@ type ConnInfo struct {
 	Flush func() error
 	// Suspend is for a command that blocks. Only Serve and Resume may call it, where w ends with a whole reply, and must return
 	// right after, with true, without having served what is behind the command. The replies so far are sent; then, until resume is
-	// called, from any goroutine, the connection is read and pushed data is sent, and interrupt is called when the client
+	// called, from any goroutine, pushed data is sent, and interrupt is called when the client
 	// goes, is killed, or Shutdown begins: from any goroutine, maybe more than once, and also after resume; it must not wait. Once
-	// resume was called, which may be repeated, the session goes on with Resume. What arrives meanwhile is kept for later, up to 64
-	// KiB; behind that a disconnect is not noticed. A client that waits costs its connection and nothing beside: no goroutine, no buffer.
+	// resume was called, which may be repeated, the session goes on with Resume. A client that waits over
+	// a socket costs its connection and nothing beside: no goroutine, no buffer. Of other connections, what arrives meanwhile is kept for later,
+	// up to 64 KiB; behind that a disconnect is not noticed.
 	Suspend func(interrupt func(cause error)) (resume func())
 }

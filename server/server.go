@@ -28,6 +28,10 @@ type Server struct {
 	conns     map[int64]*conn
 	running   sync.WaitGroup // accept loops, connections, rejections; no Add once draining
 	rejecting chan struct{}  // bounds the rejections at once
+
+	lookingOut sync.Once
+	endLooking sync.Once
+	hangups    *hangups // nil: not yet, or not here
 }
 
 // rejectionsMax is how many clients are told at once that there are too many; the others are just closed.
@@ -55,6 +59,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		s.running.Wait()
+		s.lookingOut.Do(func() {})
+		if s.hangups != nil {
+			s.endLooking.Do(s.hangups.close)
+		}
 		close(done)
 	}()
 	select {
