@@ -57,8 +57,12 @@ func (r *Router) forward(ctx context.Context, at op.Timestamp, b *batch) (*forwa
 func points(ops []op.Op) bool {
 	for _, o := range ops {
 		switch o := o.(type) {
-		case *op.Version, *op.LockInfo, *op.SeqGet, *op.MetaGet, *op.TxnRead:
+		case *op.Version, *op.HashGet, *op.LockInfo, *op.SeqGet, *op.MetaGet, *op.TxnRead:
 		case *op.Get:
+			if o.AtRev > 0 {
+				return false
+			}
+		case *op.Look:
 			if o.AtRev > 0 {
 				return false
 			}

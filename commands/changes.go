@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kahuna/cluster"
+	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/resp"
 )
@@ -122,17 +123,17 @@ func changesError(out *op.Outcome, since op.Timestamp) error {
 }
 
 func writeChanges(w *resp.Writer, space op.Space, out *op.Outcome) {
-	mark := w.Len()
-	w.Array(2)
-	w.Uint(uint64(out.TS))
-	w.Array(len(out.Items))
-	for i := range out.Items {
-		if err := writeChange(w, space, &out.Items[i]); err != nil {
-			w.Truncate(mark)
-			w.Error(errorText(err))
-			return
+	orError(w, func() error {
+		w.Array(2)
+		w.Uint(uint64(out.TS))
+		w.Array(len(out.Items))
+		for i := range out.Items {
+			if err := writeChange(w, space, &out.Items[i]); err != nil {
+				return err
+			}
 		}
-	}
+		return nil
+	})
 }
 
 func writeChange(w *resp.Writer, space op.Space, it *op.Item) error {
@@ -155,7 +156,7 @@ func writeChange(w *resp.Writer, space op.Space, it *op.Item) error {
 		}
 		writeLock(w, it.Key, &l, 0)
 	default:
-		w.Bulk(it.Value)
+		return writeTyped(w, mvcc.Type(it.Type), it.Value)
 	}
 	return nil
 }

@@ -55,6 +55,8 @@ const (
 	errTimeoutFloat  = "ERR timeout is not a float or out of range"
 	errTimeoutMinus  = "ERR timeout is negative"
 	errTimestamps    = "ERR value is out of range, must be between 1 and 4096"
+	errOutOfRange    = "ERR value is out of range"
+	errNotFinite     = "ERR value is NaN or Infinity"
 	errWantsTracking = "ERR client tracking is not supported by this version"
 )
 
@@ -141,6 +143,9 @@ func (l *Limits) statusError(s op.Status, o op.Op) error {
 	if _, lock := o.(*op.LockAcquire); lock && s == op.TooLarge {
 		return userError("ERR lock '" + shown(o.Target().Key, 128) + "' has too many holders")
 	}
+	if text := hashText(s, o, l.ValueBytes); text != "" {
+		return userError(text)
+	}
 	text, ok := statusText[s]
 	if !ok {
 		return userError(fmt.Sprintf("ERR the operation ended with status %d, which this version does not know", s))
@@ -150,6 +155,24 @@ func (l *Limits) statusError(s op.Status, o op.Op) error {
 	}
 	r := strings.NewReplacer("{name}", shown(o.Target().Key, 128), "{limit}", strconv.Itoa(l.ValueBytes))
 	return userError(r.Replace(text))
+}
+
+// hashText is the text of a status that is another one for operations on hashes; "" for all others.
+func hashText(s op.Status, o op.Op, limit int) string {
+	switch o.(type) {
+	case *op.HashIncr, *op.HashIncrFloat:
+		switch s {
+		case op.NotInteger:
+			return "ERR hash value is not an integer"
+		case op.NotFloat:
+			return "ERR hash value is not a float"
+		}
+	case *op.HashGet:
+		if s == op.TooLarge {
+			return "ERR " + tooLarge("reply", limit)
+		}
+	}
+	return ""
 }
 
 // tooLarge is the error for a name or a value above its limit.

@@ -64,7 +64,7 @@ func parsePersist(p *parser) request {
 
 func parseTTL(unit int64) func(p *parser) request {
 	return func(p *parser) request {
-		r := one(&op.Get{Key: p.name()}, func(w *resp.Writer, a answer) {
+		r := one(&op.Look{Key: p.name()}, func(w *resp.Writer, a answer) {
 			writeTTL(w, &a.first().Result, remaining(a.first().ExpireAt, a.now), unit)
 		})
 		r.clock = true
@@ -74,7 +74,7 @@ func parseTTL(unit int64) func(p *parser) request {
 
 func parseExpireTime(unit int64) func(p *parser) request {
 	return func(p *parser) request {
-		return one(&op.Get{Key: p.name()}, func(w *resp.Writer, a answer) {
+		return one(&op.Look{Key: p.name()}, func(w *resp.Writer, a answer) {
 			writeTTL(w, &a.first().Result, a.first().ExpireAt.UnixMilli(), unit)
 		})
 	}

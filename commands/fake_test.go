@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"kahuna/cluster"
+	"kahuna/fsm"
 	"kahuna/glob"
+	"kahuna/hashes"
 	"kahuna/keys"
 	"kahuna/locks"
 	"kahuna/mvcc"
@@ -245,11 +247,15 @@ func (s *state) run(o op.Op, now op.Timestamp) op.Result {
 		return s.list(o, now)
 	case *op.Get:
 		if o.AtRev > 0 {
+			return s.revision(&op.Look{Key: o.Key, AtRev: o.AtRev, Values: true}, now)
+		}
+	case *op.Look:
+		if o.AtRev > 0 {
 			return s.revision(o, now)
 		}
 	}
 	v := &fakeView{s, now}
-	for _, run := range []func(mvcc.View, op.Op) (op.Result, bool, error){keys.Run, locks.Run, sequencer.Run} {
+	for _, run := range []func(mvcc.View, op.Op) (op.Result, bool, error){keys.Run, hashes.Run, locks.Run, sequencer.Run} {
 		if res, handled, err := run(v, o); handled || err != nil {
 			if err != nil {
 				panic(err)
@@ -321,19 +327,19 @@ func (s *state) list(o *op.History, now op.Timestamp) (res op.Result) {
 		if n := len(res.Items); r.TS > now || n > 0 && res.Items[n-1].Rev == r.Rev {
 			continue
 		}
-		res.Items = append(res.Items, op.Item{Value: r.Value, Rev: r.Rev, TS: r.TS, Deleted: r.Deleted, Lost: r.NoRev && i < newest})
+		res.Items = append(res.Items, op.Item{Value: r.Value, Rev: r.Rev, TS: r.TS, Deleted: r.Deleted, Lost: r.NoRev && i < newest, Type: fsm.ItemType(r.Type)})
 	}
 	return res
 }
 
-func (s *state) revision(o *op.Get, now op.Timestamp) op.Result {
+func (s *state) revision(o *op.Look, now op.Timestamp) op.Result {
 	for _, it := range s.list(&op.History{Key: o.Key, Limit: 1 << 30}, now).Items {
 		switch {
 		case it.Rev != o.AtRev:
 		case it.Lost:
 			return op.Result{Status: op.Collected}
 		default:
-			return op.Result{Found: !it.Deleted, Value: it.Value, Rev: it.Rev, TS: it.TS}
+			return op.Result{Found: !it.Deleted, Int: int64(max(it.Type, 1)), Value: it.Value, Rev: it.Rev, TS: it.TS}
 		}
 	}
 	return op.Result{}
@@ -363,7 +369,7 @@ func (s *state) scan(o *op.Scan, now op.Timestamp) (res op.Result) {
 			break
 		}
 		r, _ := s.at(n, now)
-		it := op.Item{Key: n.Key, Rev: r.Rev, TS: r.TS, ExpireAt: r.ExpireAt}
+		it := op.Item{Key: n.Key, Rev: r.Rev, TS: r.TS, ExpireAt: r.ExpireAt, Type: fsm.ItemType(r.Type)}
 		if o.Values {
 			it.Value = r.Value
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"kahuna/cluster"
+	"kahuna/fsm"
 	"kahuna/op"
 )
 
@@ -37,7 +38,7 @@ func (f fakeFeed) changes(o *op.Changes) op.Outcome {
 	for _, h := range f.fake.state.rows {
 		for i, v := range h.versions {
 			if h.name.Space == o.Space && bytes.HasPrefix(h.name.Key, o.Prefix) && v.TS > o.Since {
-				items = append(items, op.Item{Key: h.name.Key, Value: v.Value, Rev: v.Rev, TS: v.TS, Deleted: v.Deleted, Lost: v.NoRev && i < len(h.versions)-1})
+				items = append(items, op.Item{Key: h.name.Key, Value: v.Value, Rev: v.Rev, TS: v.TS, Deleted: v.Deleted, Lost: v.NoRev && i < len(h.versions)-1, Type: fsm.ItemType(v.Type)})
 			}
 		}
 	}

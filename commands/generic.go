@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 
+	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/resp"
 )
@@ -21,7 +22,7 @@ func genericRows() []Command {
 		Command{Name: "touch", Arity: -2, Flags: "readonly fast", Syntax: "key [key ...]", Since: "3.2.1", Complexity: "O(N) where N is the number of keys", Summary: "As EXISTS.", parse: parseExists},
 	)...)
 	add(keyed(1, 1, 1, "RO",
-		Command{Name: "type", Arity: 2, Flags: "readonly fast", Syntax: "key", Since: "1.0.0", Summary: "string, or none if there is no such key.", parse: parseType})...)
+		Command{Name: "type", Arity: 2, Flags: "readonly fast", Syntax: "key", Since: "1.0.0", Summary: "string, hash, or none if there is no such key.", parse: parseType})...)
 	add(keyed(1, 2, 1, "RW access delete; OW update",
 		Command{Name: "rename", Arity: 3, Flags: "write", Syntax: "key newkey", Since: "1.0.0", Summary: "Gives a key another name; what had that name is replaced.", parse: parseRename(true)},
 	)...)
@@ -57,20 +58,20 @@ func parseDelEx(p *parser) request {
 	return one(d, replyDone)
 }
 
-// parseExists reads the keys as GET does. An op.Version would be cheaper, but is about what was there before a transaction's
+// parseExists looks at the keys. An op.Version would be cheaper, but is about what was there before a transaction's
 // own writes.
 func parseExists(p *parser) request {
 	r := request{reply: replyFoundCount}
 	for _, k := range p.names() {
-		r.ops = append(r.ops, &op.Get{Key: k})
+		r.ops = append(r.ops, &op.Look{Key: k})
 	}
 	return r
 }
 
 func parseType(p *parser) request {
-	return one(&op.Get{Key: p.name()}, func(w *resp.Writer, a answer) {
-		if a.first().Found {
-			w.SimpleString("string")
+	return one(&op.Look{Key: p.name()}, func(w *resp.Writer, a answer) {
+		if r := a.first(); r.Found {
+			w.SimpleString(typeName(mvcc.Type(r.Int)))
 			return
 		}
 		w.SimpleString("none")
@@ -138,17 +139,14 @@ func (m *transfer) run(ctx context.Context, c *call) (moved, found bool, err err
 }
 
 func (m *transfer) step(ctx context.Context, tx *call) (moved, found bool, err error) {
-	src, err := tx.one(ctx, &op.Get{Key: m.from})
+	src, err := tx.one(ctx, &op.Look{Key: m.from, Values: true})
 	if err != nil || !src.Found {
 		return false, false, err
 	}
 	if string(m.from) == string(m.to) {
 		return m.replace, true, nil
 	}
-	set := &op.Set{Key: m.to, Value: src.Value}
-	if !m.replace {
-		set.Cond = op.IfNone
-	}
+	set := &op.Put{Key: m.to, Type: byte(src.Int), Value: src.Value, IfNone: !m.replace}
 	if src.ExpireAt != 0 {
 		set.Expiry = op.Expiry{Mode: op.ExpiryAt, Milli: src.ExpireAt.UnixMilli()}
 	}

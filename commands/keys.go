@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/resp"
 )
@@ -18,7 +19,7 @@ func keyRows() []Command {
 			Summary: "Sets a value: the new revision, or nil when the condition did not hold. A NOREV version is not kept once it is replaced."})...)
 	add(keyed(1, 1, 1, "RO access",
 		Command{Name: "kget", Arity: -2, Flags: "readonly fast", Syntax: "key [REV revision | ASOF time] [META]", parse: parseKGet,
-			Summary: "A value, now or as it was; with META a map of value, revision, timestamp and ttl-ms."},
+			Summary: "A value, now or as it was (a hash as with HGETALL); with META a map of value, revision, timestamp and ttl-ms."},
 		Command{Name: "khistory", Arity: -2, Flags: "readonly", Syntax: "key [COUNT count]", Complexity: "O(N) where N is the number of versions", parse: parseKHistory,
 			Summary: "The versions of a key, newest first: revision, timestamp and value each. The value of a deletion is nil; a version that was not kept (NOREV) has no third part."},
 		Command{Name: "kttl", Arity: 2, Flags: "readonly fast", Syntax: "key", Summary: "As PTTL.", parse: parseTTL(milli)},
@@ -42,7 +43,7 @@ func keyRows() []Command {
 const pageComplexity = "O(N log(N)) where N is the number of keys in the range"
 
 func parseKGet(p *parser) request {
-	o, meta, at := &op.Get{Key: p.name()}, false, asof{}
+	o, meta, at := &op.Look{Key: p.name(), Values: true}, false, asof{}
 	for p.more() {
 		switch {
 		case !meta && p.is("META"):
@@ -55,7 +56,7 @@ func parseKGet(p *parser) request {
 			p.fail(errSyntax)
 		}
 	}
-	r := one(o, replyValue)
+	r := one(o, replyTyped)
 	if meta {
 		r.reply, r.clock = replyMeta, true
 	}
@@ -93,25 +94,42 @@ func (c *call) past(ctx context.Context, at asof) (*call, op.Timestamp, error) {
 	return &call{s: c.s, w: c.w, d: d}, ts, nil
 }
 
-func replyMeta(w *resp.Writer, a answer) {
+// replyTyped writes a value of any type.
+func replyTyped(w *resp.Writer, a answer) {
 	r := a.first()
 	if !r.Found {
 		w.Null()
 		return
 	}
+	orError(w, func() error { return writeTyped(w, mvcc.Type(r.Int), r.Value) })
+}
+
+func replyMeta(w *resp.Writer, a answer) {
+	if !a.first().Found {
+		w.Null()
+		return
+	}
+	orError(w, func() error { return writeMeta(w, a) })
+}
+
+func writeMeta(w *resp.Writer, a answer) error {
+	r := a.first()
 	w.Map(4)
 	w.BulkString("value")
-	w.Bulk(r.Value)
+	if err := writeTyped(w, mvcc.Type(r.Int), r.Value); err != nil {
+		return err
+	}
 	w.BulkString("revision")
 	w.Uint(r.Rev)
 	w.BulkString("timestamp")
 	w.Uint(uint64(r.TS))
 	w.BulkString("ttl-ms")
 	w.Int(remaining(r.ExpireAt, a.now))
+	return nil
 }
 
 func parseKExists(p *parser) request {
-	o := &op.Get{Key: p.name()}
+	o := &op.Look{Key: p.name()}
 	at := asof{}
 	if p.is("ASOF") {
 		at = p.asof()
@@ -158,14 +176,21 @@ func parseKHistory(p *parser) request {
 			w.Error(fmt.Sprintf("ERR the key has more than %d versions (use COUNT)", limit))
 			return
 		}
-		w.Array(len(items))
-		for i := range items {
-			writeVersion(w, &items[i])
-		}
+		orError(w, func() error { return writeVersions(w, items) })
 	})
 }
 
-func writeVersion(w *resp.Writer, it *op.Item) {
+func writeVersions(w *resp.Writer, items []op.Item) error {
+	w.Array(len(items))
+	for i := range items {
+		if err := writeVersion(w, &items[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeVersion(w *resp.Writer, it *op.Item) error {
 	parts := 3
 	if it.Lost {
 		parts = 2
@@ -178,6 +203,7 @@ func writeVersion(w *resp.Writer, it *op.Item) {
 	case it.Deleted:
 		w.Null()
 	default:
-		w.Bulk(it.Value)
+		return writeTyped(w, mvcc.Type(it.Type), it.Value)
 	}
+	return nil
 }

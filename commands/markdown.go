@@ -16,6 +16,7 @@ var groups = []struct{ name, title string }{
 	{"transactions", "Transactions"},
 	{"scripting", "Scripts"},
 	{"strings", "Redis strings, on the same keys"},
+	{"hash", "Redis hashes, on the same keys"},
 	{"generic", "Redis keys"},
 	{"pubsub", "Messages"},
 	{"connection", "Connection"},

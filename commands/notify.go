@@ -61,6 +61,9 @@ func (h *Handler) Changed(changes []mvcc.Change) {
 		if c.Name.Space != op.SpaceKey {
 			continue
 		}
+		if c.Cause == op.KindHashDelete && c.Record.Deleted {
+			h.notify(classes, 'h', "hdel", c.Name.Key)
+		}
 		event, letter := eventOf(c)
 		h.notify(classes, letter, event, c.Name.Key)
 		if c.Cause == op.KindSet && c.Record.ExpireAt != 0 && !c.Record.Deleted {
@@ -90,6 +93,15 @@ func eventOf(c *mvcc.Change) (event string, letter byte) {
 		return "append", '$'
 	case op.KindSetRange:
 		return "setrange", '$'
+	case op.KindHashDelete:
+		return "hdel", 'h'
+	case op.KindHashIncr:
+		return "hincrby", 'h'
+	case op.KindHashIncrFloat:
+		return "hincrbyfloat", 'h'
+	}
+	if c.Record.Type == mvcc.TypeHash {
+		return "hset", 'h'
 	}
 	return "set", '$'
 }

@@ -14,6 +14,7 @@ func TestEvents(t *testing.T) {
 	l.do(t, "PSUBSCRIBE __key*")
 	live, gone := mvcc.Record{}, mvcc.Record{Deleted: true}
 	due := mvcc.Record{ExpireAt: 5}
+	hash, goneHash := mvcc.Record{Type: mvcc.TypeHash}, mvcc.Record{Type: mvcc.TypeHash, Deleted: true}
 	for _, test := range []struct {
 		setting string
 		change  mvcc.Change
@@ -35,6 +36,16 @@ func TestEvents(t *testing.T) {
 		{"Ex", mvcc.Change{Record: gone, Cause: op.KindSweep}, "keyevent@0__:expired k"},
 		{"Kg", mvcc.Change{Record: due, SameRev: true, Cause: op.KindExpire}, "keyspace@0__:k expire"},
 		{"Kg", mvcc.Change{Record: live, SameRev: true, Cause: op.KindExpire}, "keyspace@0__:k persist"},
+		{"KA", mvcc.Change{Record: hash, Cause: op.KindHashSet}, "keyspace@0__:k hset"},
+		{"KA", mvcc.Change{Record: hash, Cause: op.KindHashIncr}, "keyspace@0__:k hincrby"},
+		{"KA", mvcc.Change{Record: hash, Cause: op.KindHashIncrFloat}, "keyspace@0__:k hincrbyfloat"},
+		{"KA", mvcc.Change{Record: hash, Cause: op.KindHashDelete}, "keyspace@0__:k hdel"},
+		{"EA", mvcc.Change{Record: goneHash, Cause: op.KindHashDelete}, "keyevent@0__:hdel k, keyevent@0__:del k"},
+		{"Kh", mvcc.Change{Record: hash, Cause: op.KindMulti}, "keyspace@0__:k hset"},
+		{"K$", mvcc.Change{Record: hash, Cause: op.KindResolve}, ""},
+		{"KA", mvcc.Change{Record: goneHash, Cause: op.KindDelete}, "keyspace@0__:k del"},
+		{"KA", mvcc.Change{Record: goneHash, Cause: op.KindSweep}, "keyspace@0__:k expired"},
+		{"KA", mvcc.Change{Record: hash, SameRev: true, Cause: op.KindExpire}, "keyspace@0__:k persist"},
 	} {
 		r.send(t, "CONFIG SET notify-keyspace-events \""+test.setting+"\"")
 		test.change.Name = op.Key([]byte("k"))

@@ -3,6 +3,8 @@ package commands
 import (
 	"strconv"
 
+	"kahuna/hashes"
+	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/resp"
 )
@@ -23,7 +25,7 @@ func objectRows() []Command {
 	usage := keyed(2, 2, 1, "RO", Command{Name: "usage", Arity: -3, Flags: "readonly", Syntax: "key [SAMPLES count]", Since: "4.0.0", Complexity: "O(1)",
 		Summary: "About how many bytes a key takes in the store, its history not counted; nil if there is none.", parse: parseMemoryUsage})[0]
 	rows := grouped("generic", "keyspace", []Command{{Name: "object", Arity: -2, Flags: "readonly", Since: "2.2.3", Complexity: "Depends on subcommand.", Summary: "About one key.", Sub: []Command{
-		sub("encoding", "How Redis would keep the value: int, embstr or raw; nil without a key.", parseObjectEncoding),
+		sub("encoding", "How Redis would keep the value: int, embstr or raw, of a hash listpack or hashtable; nil without a key.", parseObjectEncoding),
 		sub("refcount", "1; nil without a key.", parseObject(func(w *resp.Writer, _ answer) { w.Int(1) })),
 		sub("idletime", "Seconds since the key was written, for reads leave no trace; nil without a key.", parseObjectIdle),
 		sub("freq", "Always an error: how often a key is used is not counted.", parseObject(func(w *resp.Writer, _ answer) { w.Error(errNoFrequency) })),
@@ -37,7 +39,7 @@ func objectRows() []Command {
 // parseObject answers about a key that exists, and nil about others.
 func parseObject(reply replyFunc) func(p *parser) request {
 	return func(p *parser) request {
-		return one(&op.Get{Key: p.name()}, func(w *resp.Writer, a answer) {
+		return one(&op.Look{Key: p.name(), Values: true}, func(w *resp.Writer, a answer) {
 			if !a.first().Found {
 				w.Null()
 				return
@@ -48,10 +50,34 @@ func parseObject(reply replyFunc) func(p *parser) request {
 }
 
 func parseObjectEncoding(p *parser) request {
-	return parseObject(func(w *resp.Writer, a answer) { w.BulkString(encoding(a.first().Value)) })(p)
+	return parseObject(func(w *resp.Writer, a answer) {
+		if r := a.first(); mvcc.Type(r.Int) == mvcc.TypeHash {
+			w.BulkString(hashEncoding(r.Value))
+		} else {
+			w.BulkString(encoding(r.Value))
+		}
+	})(p)
 }
 
-// encoding is the name of the form in which Redis would keep a value.
+// What a hash has at most that Redis keeps as a list.
+const (
+	listpackFields = 512
+	listpackBytes  = 64 // of a field, and of a value
+)
+
+// hashEncoding is the name of the form in which Redis would keep a hash that has just been made.
+func hashEncoding(hash []byte) string {
+	n := 0
+	r := hashes.Read(hash)
+	for name, value, ok := r.Next(); ok; name, value, ok = r.Next() {
+		if n++; n > listpackFields || len(name) > listpackBytes || len(value) > listpackBytes {
+			return "hashtable"
+		}
+	}
+	return "listpack"
+}
+
+// encoding is the name of the form in which Redis would keep a string.
 func encoding(value []byte) string {
 	if n, err := strconv.ParseInt(string(value), 10, 64); err == nil && strconv.FormatInt(n, 10) == string(value) {
 		return "int"
@@ -78,7 +104,7 @@ func parseMemoryUsage(p *parser) request {
 		}
 	}
 	p.end()
-	return one(&op.Get{Key: key}, func(w *resp.Writer, a answer) {
+	return one(&op.Look{Key: key, Values: true}, func(w *resp.Writer, a answer) {
 		if !a.first().Found {
 			w.Null()
 			return

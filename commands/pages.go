@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/resp"
 )
@@ -76,7 +77,9 @@ func (c *call) page(ctx context.Context, o op.Scan, at asof) (err error) {
 	}
 	c.w.Array(len(items))
 	for i := range items {
-		writeItem(c.w, &items[i], o.Values)
+		if err := writeItem(c.w, &items[i], o.Values); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -98,13 +101,14 @@ func (c *call) byName(ctx context.Context, o op.Scan) ([]op.Item, bool, error) {
 	}
 }
 
-func writeItem(w *resp.Writer, it *op.Item, value bool) {
+func writeItem(w *resp.Writer, it *op.Item, value bool) error {
 	if !value {
 		w.Bulk(it.Key)
-		return
+		return nil
 	}
 	w.Array(3)
 	w.Bulk(it.Key)
-	w.Bulk(it.Value)
+	err := writeTyped(w, mvcc.Type(it.Type), it.Value)
 	w.Uint(it.Rev)
+	return err
 }

@@ -40,10 +40,15 @@ func replyRevOrNil(w *resp.Writer, a answer) {
 
 func replyValue(w *resp.Writer, a answer) { writeValue(w, &a.first().Result) }
 
-func replyValues(w *resp.Writer, a answer) {
+// replyStrings is for MGET, to which a key of another type is as one that does not exist.
+func replyStrings(w *resp.Writer, a answer) {
 	w.Array(len(a.results))
 	for i := range a.results {
-		writeValue(w, &a.results[i].Result)
+		if r := &a.results[i].Result; isString(r) {
+			w.Bulk(r.Value)
+		} else {
+			w.Null()
+		}
 	}
 }
 

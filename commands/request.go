@@ -47,6 +47,10 @@ func (r *request) plain() bool {
 			if o.AtRev > 0 {
 				return false
 			}
+		case *op.Look:
+			if o.AtRev > 0 {
+				return false
+			}
 		}
 	}
 	return r.run == nil

@@ -3,7 +3,9 @@ package commands
 import (
 	"bytes"
 	"context"
+	"slices"
 
+	"kahuna/mvcc"
 	"kahuna/op"
 )
 
@@ -30,7 +32,7 @@ func parseScan(space op.Space) func(p *parser) request {
 		if !ok {
 			p.fail(errCursor)
 		}
-		o, none := op.Scan{Space: space, Limit: scanItems, MaxBytes: uint32(p.h.limits.PageBytes)}, false
+		o, kind := op.Scan{Space: space, Limit: scanItems, MaxBytes: uint32(p.h.limits.PageBytes)}, ""
 		for p.more() {
 			switch {
 			case p.is("MATCH"):
@@ -38,17 +40,17 @@ func parseScan(space op.Space) func(p *parser) request {
 			case p.is("COUNT"):
 				o.Limit = p.scanCount()
 			case space == op.SpaceKey && p.is("TYPE"):
-				none = !equalFold(p.next(), "STRING")
+				kind = lower(p.next())
 			default:
 				p.fail(errSyntax)
 			}
 		}
 		return request{run: func(ctx context.Context, c *call) error {
-			if none {
+			if kind != "" && kind != typeName(mvcc.TypeString) && kind != typeName(mvcc.TypeHash) {
 				c.writeScan(0, nil)
 				return nil
 			}
-			return c.scan(ctx, o, cursor)
+			return c.scan(ctx, o, cursor, kind)
 		}}
 	}
 }
@@ -62,8 +64,8 @@ func (p *parser) scanCount() uint32 {
 }
 
 // scan writes one page. When it ends inside a slot, the rest of that slot is read too if it is short, so that most cursors
-// are just the number of a slot.
-func (c *call) scan(ctx context.Context, o op.Scan, cursor uint64) error {
+// are just the number of a slot. With a kind, only names whose values are of that type are shown.
+func (c *call) scan(ctx context.Context, o op.Scan, cursor uint64, kind string) error {
 	o.From = c.s.h.cursors.position(o.Space, cursor)
 	first := o
 	r, err := c.one(ctx, &first)
@@ -81,6 +83,9 @@ func (c *call) scan(ctx context.Context, o op.Scan, cursor uint64) error {
 		if next = r.Next; next == nil && rest.To.Slot != 0 {
 			next = &rest.To
 		}
+	}
+	if kind != "" {
+		items = slices.DeleteFunc(items, func(it op.Item) bool { return typeName(mvcc.Type(it.Type)) != kind })
 	}
 	c.writeScan(c.s.h.cursors.cursor(o.Space, next), items)
 	return nil

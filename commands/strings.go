@@ -92,9 +92,9 @@ func subrange(v []byte, start, end int64) []byte {
 }
 
 func parseMGet(p *parser) request {
-	r := request{reply: replyValues}
+	r := request{reply: replyStrings}
 	for _, k := range p.names() {
-		r.ops = append(r.ops, &op.Get{Key: k})
+		r.ops = append(r.ops, &op.Look{Key: k, Values: true})
 	}
 	return r
 }
@@ -180,7 +180,7 @@ func parseMSetNX(p *parser) request {
 func (c *call) setIfNone(ctx context.Context, sets []op.Op) (bool, error) {
 	looks := make([]op.Op, len(sets))
 	for i, o := range sets {
-		looks[i] = &op.Get{Key: o.Target().Key}
+		looks[i] = &op.Look{Key: o.Target().Key}
 	}
 	found, err := c.all(ctx, looks)
 	if err != nil {

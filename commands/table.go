@@ -52,7 +52,7 @@ type table struct {
 func newTable() *table {
 	t := &table{byName: map[string]*Command{}}
 	for _, rows := range [][]Command{
-		lockRows(), keyRows(), changeRows(), scanRows(), sequenceRows(), stringRows(), counterRows(), genericRows(), keyspaceRows(),
+		lockRows(), keyRows(), changeRows(), scanRows(), sequenceRows(), stringRows(), counterRows(), hashRows(), genericRows(), keyspaceRows(),
 		expiryRows(), transactionRows(), beginRows(), snapshotRows(), connectionRows(), serverRows(), scriptingRows(),
 		pubsubRows(),
 		objectRows(), databaseRows(), clusterRows(),

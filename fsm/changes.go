@@ -87,7 +87,7 @@ func (l *lister) result() (op.Result, error) {
 		if err := v.Fetch(l.r); err != nil {
 			return op.Result{}, err
 		}
-		res.Items = append(res.Items, op.Item{Key: v.Name.Key, Value: v.Value, Rev: v.Rev, TS: v.TS, ExpireAt: v.ExpireAt, Deleted: v.Deleted, Lost: v.Lost()})
+		res.Items = append(res.Items, op.Item{Key: v.Name.Key, Value: v.Value, Rev: v.Rev, TS: v.TS, ExpireAt: v.ExpireAt, Deleted: v.Deleted, Lost: v.Lost(), Type: ItemType(v.Type)})
 	}
 	return res, nil
 }

@@ -34,7 +34,11 @@ func Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, error) {
 	switch o := o.(type) {
 	case *op.Get:
 		if o.AtRev > 0 {
-			return getRevision(v, o)
+			return getRevision(v, o.Key, o.AtRev)
+		}
+	case *op.Look:
+		if o.AtRev > 0 {
+			return lookRevision(v, o)
 		}
 	case *op.History:
 		return history(v, o)
@@ -76,8 +80,18 @@ func version(v *mvcc.At, o *op.Version) (op.Result, error) {
 	return res, nil
 }
 
-// getRevision finds a version by its revision. They count from 1 without a gap: one below the oldest that is kept was collected.
-func getRevision(v *mvcc.At, o *op.Get) (res op.Result, err error) {
+// getRevision reads an old revision of a string.
+func getRevision(v *mvcc.At, key []byte, rev uint64) (op.Result, error) {
+	res, err := lookRevision(v, &op.Look{Key: key, AtRev: rev, Values: true})
+	if res.Found && mvcc.Type(res.Int) != mvcc.TypeString {
+		return op.Result{Status: op.WrongType}, err
+	}
+	res.Int = 0
+	return res, err
+}
+
+// lookRevision finds a version by its revision. They count from 1 without a gap: one below the oldest that is kept was collected.
+func lookRevision(v *mvcc.At, o *op.Look) (res op.Result, err error) {
 	lost := false
 	err = v.Versions(op.Key(o.Key), func(r mvcc.Record, gone bool) (bool, error) {
 		if lost = r.Rev > o.AtRev; lost {
@@ -85,7 +99,10 @@ func getRevision(v *mvcc.At, o *op.Get) (res op.Result, err error) {
 		}
 		if r.Rev == o.AtRev && !r.Deleted {
 			lost = gone
-			res = op.Result{Found: !gone, Value: clip(r.Value), Rev: r.Rev, TS: r.TS, ExpireAt: r.ExpireAt}
+			res = op.Result{Found: !gone, Int: int64(r.Type), Rev: r.Rev, TS: r.TS, ExpireAt: r.ExpireAt}
+			if o.Values {
+				res.Value = clip(r.Value)
+			}
 		}
 		return false, nil
 	})
@@ -107,10 +124,18 @@ func history(v *mvcc.At, o *op.History) (res op.Result, err error) {
 		}
 		last = r.Rev
 		res.Items = append(res.Items, op.Item{Value: clip(r.Value), Rev: r.Rev, TS: r.TS, ExpireAt: r.ExpireAt,
-			Deleted: r.Deleted, Lost: gone})
+			Deleted: r.Deleted, Lost: gone, Type: ItemType(r.Type)})
 		return true, nil
 	})
 	return res, err
+}
+
+// ItemType is a value's type as it stands in an Item: 0 for a string.
+func ItemType(t mvcc.Type) byte {
+	if t == mvcc.TypeString {
+		return 0
+	}
+	return byte(t)
 }
 
 // clip copies bytes that are only borrowed.

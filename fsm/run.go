@@ -3,6 +3,7 @@ package fsm
 import (
 	"errors"
 
+	"kahuna/hashes"
 	"kahuna/keys"
 	"kahuna/locks"
 	"kahuna/mvcc"
@@ -88,12 +89,15 @@ func (m *Machine) prewrite(w mvcc.Writer, o *op.Prewrite, snapshot, ts op.Timest
 	return txn.Prewrite(w, ts, o, snapshot)
 }
 
-// runOn runs an operation on keys, locks or sequences against a View.
+// runOn runs an operation on keys, hashes, locks or sequences against a View.
 func runOn(v mvcc.View, o op.Op) (op.Result, error) {
 	if r, ok, err := keys.Run(v, o); ok {
 		return r, err
 	}
 	if r, ok, err := locks.Run(v, o); ok {
+		return r, err
+	}
+	if r, ok, err := hashes.Run(v, o); ok {
 		return r, err
 	}
 	if r, ok, err := sequencer.Run(v, o); ok {

@@ -37,7 +37,7 @@ func wanted(o *op.Scan, key []byte) bool {
 }
 
 func item(o *op.Scan, key []byte, r mvcc.Record) op.Item {
-	it := op.Item{Key: clip(key), Rev: r.Rev, TS: r.TS, ExpireAt: r.ExpireAt}
+	it := op.Item{Key: clip(key), Rev: r.Rev, TS: r.TS, ExpireAt: r.ExpireAt, Type: ItemType(r.Type)}
 	if o.Values {
 		it.Value = clip(r.Value)
 	}

@@ -23,34 +23,43 @@ const (
 	decimalExponent = 5000 // larger ones are out of range whatever the digits, and would cost memory
 )
 
-// IncrFloat adds to a number. The delta counts as the shortest decimal number that is that float64, which is what the
-// client wrote if it has at most 15 digits.
+// IncrFloat adds to a number.
 func IncrFloat(v mvcc.View, o *op.IncrFloat) (op.Result, error) {
 	return modify(v, o.Key, func(old []byte, found bool) ([]byte, bool, op.Result) {
-		sum := new(big.Float)
-		if found {
-			if isInfinity(old) {
-				return refuse(op.NotFinite)
-			}
-			var ok bool
-			if sum, ok = parseFloat(old); !ok {
-				return refuse(op.NotFloat)
-			}
+		text, status := AddFloat(old, found, o.Delta)
+		if status != op.OK {
+			return refuse(status)
 		}
-		if math.IsNaN(o.Delta) || math.IsInf(o.Delta, 0) {
-			return refuse(op.NotFinite)
-		}
-		delta, ok := parseFloat(strconv.AppendFloat(nil, o.Delta, 'e', -1, 64))
-		if !ok {
-			return refuse(op.NotFinite)
-		}
-		sum = new(big.Float).SetPrec(mantissaBits).Add(sum, delta)
-		if !inRange(sum) {
-			return refuse(op.NotFinite)
-		}
-		text := formatFloat(sum)
 		return text, true, op.Result{Value: bytes.Clone(text)}
 	})
+}
+
+// AddFloat adds to the number that is written in old, or to 0 when there is none, and gives the text of the sum. The delta counts
+// as the shortest decimal number that is that float64, which is what the client wrote if it has at most 15 digits. The status is
+// NotFloat or NotFinite when that can't be done.
+func AddFloat(old []byte, found bool, delta float64) (text []byte, status op.Status) {
+	sum := new(big.Float)
+	if found {
+		if isInfinity(old) {
+			return nil, op.NotFinite
+		}
+		var ok bool
+		if sum, ok = parseFloat(old); !ok {
+			return nil, op.NotFloat
+		}
+	}
+	if math.IsNaN(delta) || math.IsInf(delta, 0) {
+		return nil, op.NotFinite
+	}
+	more, ok := parseFloat(strconv.AppendFloat(nil, delta, 'e', -1, 64))
+	if !ok {
+		return nil, op.NotFinite
+	}
+	sum = new(big.Float).SetPrec(mantissaBits).Add(sum, more)
+	if !inRange(sum) {
+		return nil, op.NotFinite
+	}
+	return formatFloat(sum), op.OK
 }
 
 // parseFloat reads a decimal number. It is false for anything else, and for what a long double can't hold.

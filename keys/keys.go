@@ -20,7 +20,7 @@ import (
 )
 
 // Run runs an operation on a key. handled is false for any other operation, and for those that need more than a View: a
-// History, and a Get of an old revision.
+// History, and a Get or Look of an old revision.
 func Run(v mvcc.View, o op.Op) (res op.Result, handled bool, err error) {
 	switch o := o.(type) {
 	case *op.Set:
@@ -42,6 +42,13 @@ func Run(v mvcc.View, o op.Op) (res op.Result, handled bool, err error) {
 			return op.Result{}, false, nil
 		}
 		res, err = Get(v, o)
+	case *op.Put:
+		res, err = Put(v, o)
+	case *op.Look:
+		if o.AtRev != 0 {
+			return op.Result{}, false, nil
+		}
+		res, err = Look(v, o)
 	default:
 		return op.Result{}, false, nil
 	}
@@ -67,6 +74,19 @@ func Get(v mvcc.View, o *op.Get) (op.Result, error) {
 		TS:       cur.TS,
 		ExpireAt: cur.ExpireAt,
 	}, nil
+}
+
+// Look reads the current version of a key, whatever its type; AtRev is not looked at.
+func Look(v mvcc.View, o *op.Look) (op.Result, error) {
+	cur, found, err := v.Get(op.Key(o.Key))
+	if err != nil || !found {
+		return op.Result{}, err
+	}
+	res := op.Result{Found: true, Int: int64(cur.Type), Rev: cur.Rev, TS: cur.TS, ExpireAt: cur.ExpireAt}
+	if o.Values {
+		res.Value = bytes.Clone(cur.Value)
+	}
+	return res, nil
 }
 
 // Delete deletes a key. Deleting one that does not exist is not Done, whatever the condition. When the condition fails, Rev

@@ -37,19 +37,28 @@ func refuse(s op.Status) ([]byte, bool, op.Result) { return nil, false, op.Resul
 // Incr adds to an integer.
 func Incr(v mvcc.View, o *op.Incr) (op.Result, error) {
 	return modify(v, o.Key, func(old []byte, found bool) ([]byte, bool, op.Result) {
-		var n int64
-		if found {
-			var ok bool
-			if n, ok = parseInt(old); !ok {
-				return refuse(op.NotInteger)
-			}
+		text, sum, status := AddInt(old, found, o.Delta)
+		if status != op.OK {
+			return refuse(status)
 		}
-		if o.Delta > 0 && n > math.MaxInt64-o.Delta || o.Delta < 0 && n < math.MinInt64-o.Delta {
-			return refuse(op.Overflow)
-		}
-		n += o.Delta
-		return strconv.AppendInt(nil, n, 10), true, op.Result{Int: n}
+		return text, true, op.Result{Int: sum}
 	})
+}
+
+// AddInt adds to the integer that is written in old, or to 0 when there is none, and gives the sum with its text. The status is
+// NotInteger or Overflow when that can't be done.
+func AddInt(old []byte, found bool, delta int64) (text []byte, sum int64, status op.Status) {
+	if found {
+		var ok bool
+		if sum, ok = parseInt(old); !ok {
+			return nil, 0, op.NotInteger
+		}
+	}
+	if delta > 0 && sum > math.MaxInt64-delta || delta < 0 && sum < math.MinInt64-delta {
+		return nil, 0, op.Overflow
+	}
+	sum += delta
+	return strconv.AppendInt(nil, sum, 10), sum, op.OK
 }
 
 // parseInt reads an integer exactly as it would be written, which is what Redis accepts: no spaces, plus sign, leading zeros

@@ -21,6 +21,7 @@ func TestScripts(t *testing.T) {
 //	expire KEY [px MS|pxat UNIX-MS|keep] [nx|xx|gt|lt]... [old]      without a time: persist
 //	incr KEY N, incrfloat KEY F, append KEY VALUE [max N], setrange KEY OFFSET VALUE [max N], get KEY [rev N]
 //	type KEY N                                                        writes a value of another type
+//	put KEY TYPE VALUE [px MS|pxat UNIX-MS|keep] [nx] [norev], look KEY [values]
 //
 // Unix times are given relative to the epoch of timestamps.
 func runCommand(v *viewtest.View, words []string) (string, error) {
@@ -70,6 +71,12 @@ func parse(a *viewtest.Args) op.Op {
 			o.AtRev = uint64(a.Int())
 		}
 		return o
+	case "put":
+		o := &op.Put{Key: a.Bytes(), Type: byte(a.Int()), Value: a.Bytes(), Expiry: expiryOf(a)}
+		o.IfNone, o.NoRev = a.Is("nx"), a.Is("norev")
+		return o
+	case "look":
+		return &op.Look{Key: a.Bytes(), Values: a.Is("values")}
 	default:
 		panic("no command " + name)
 	}

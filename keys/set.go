@@ -42,6 +42,26 @@ func Set(v mvcc.View, o *op.Set) (op.Result, error) {
 	return res, err
 }
 
+// Put writes a value of any type. Its expiry is as that of a Set.
+func Put(v mvcc.View, o *op.Put) (op.Result, error) {
+	n := op.Key(o.Key)
+	cur, found, err := v.Get(n)
+	if err != nil || found && o.IfNone {
+		return op.Result{}, err
+	}
+	res := op.Result{Done: true}
+	at := expiry(o.Expiry, v.Now(), cur.ExpireAt)
+	if past(at, v.Now()) {
+		if found {
+			res.Rev, err = v.Delete(n)
+		}
+		return res, err
+	}
+	next, err := v.Put(n, mvcc.Record{Type: mvcc.Type(o.Type), Value: o.Value, ExpireAt: at, NoRev: o.NoRev})
+	res.Rev = next.Rev
+	return res, err
+}
+
 // condition is what a Set or a Delete asks of the current version.
 type condition struct {
 	cond  op.Cond

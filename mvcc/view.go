@@ -8,6 +8,7 @@ type Type byte
 // The numbers are stored: append only.
 const (
 	TypeString Type = 1 // also locks, sequences and idempotency records, whose spaces say what they are
+	TypeHash   Type = 2 // its form is that of package hashes
 )
 
 // Record is one version of a name.

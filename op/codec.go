@@ -375,6 +375,14 @@ var makers = [256]func() Op{
 	KindForgetOld:     func() Op { return new(ForgetOld) },
 
 	KindChanges: func() Op { return new(Changes) },
+
+	KindHashSet:       func() Op { return new(HashSet) },
+	KindHashDelete:    func() Op { return new(HashDelete) },
+	KindHashIncr:      func() Op { return new(HashIncr) },
+	KindHashIncrFloat: func() Op { return new(HashIncrFloat) },
+	KindHashGet:       func() Op { return new(HashGet) },
+	KindPut:           func() Op { return new(Put) },
+	KindLook:          func() Op { return new(Look) },
 }
 
 func first(ns []Name) Name {

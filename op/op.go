@@ -52,6 +52,14 @@ const (
 	KindMetaList  Kind = 39
 	KindLockRenew Kind = 45
 
+	KindHashSet       Kind = 40
+	KindHashDelete    Kind = 41
+	KindHashIncr      Kind = 42
+	KindHashIncrFloat Kind = 43
+	KindHashGet       Kind = 44
+	KindPut           Kind = 70
+	KindLook          Kind = 71
+
 	KindSafePoint     Kind = 50
 	KindCollect       Kind = 51
 	KindPrewriteSince Kind = 55

@@ -68,6 +68,7 @@ type Item struct {
 	ExpireAt Timestamp
 	Deleted  bool
 	Lost     bool // its value was not kept (NOREV)
+	Type     byte // of the value, as mvcc numbers them; 0 for a string
 }
 
 // Hold is one holder of a lock.

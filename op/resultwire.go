@@ -1,5 +1,7 @@
 package op
 
+import "math"
+
 // The fields of a result in the order they travel between nodes.
 func (r *Result) wire(w *wire) {
 	w.byte((*byte)(&r.Status))
@@ -32,7 +34,23 @@ func (w *wire) item(i *Item) {
 	w.time(&i.TS)
 	w.time(&i.ExpireAt)
 	w.bool(&i.Deleted)
-	w.bool(&i.Lost)
+	w.lostAndType(i)
+}
+
+// lostAndType is one number: before there were types it was 0 or 1, for Lost.
+func (w *wire) lostAndType(i *Item) {
+	v := uint64(i.Type) << 1
+	if i.Lost {
+		v |= 1
+	}
+	w.uint(&v)
+	if !w.dec {
+		return
+	}
+	if v > 2*math.MaxUint8+1 {
+		w.fail()
+	}
+	i.Lost, i.Type = v&1 != 0, byte(v>>1)
 }
 
 func (w *wire) lockState(l *LockState) {

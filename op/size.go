@@ -55,6 +55,9 @@ func Size(o Op) int {
 
 // sizeOfMany is the size of an operation that is about several names, or about one and nothing else.
 func sizeOfMany(o Op) (n int) {
+	if n, ok := sizeOfHash(o); ok {
+		return n
+	}
 	n = headBytes
 	switch o := o.(type) {
 	case *Multi:

@@ -28,6 +28,7 @@ var layers = []layer{
 	{packages: []string{"placement"}, deterministic: true},
 	{packages: []string{"fsm"}, deterministic: true},
 	{packages: []string{"txn"}, deterministic: true},
+	{packages: []string{"hashes"}, deterministic: true},
 	{packages: []string{"locks", "sequencer", "keys"}, deterministic: true},
 	{packages: []string{"mvcc"}, deterministic: true},
 	{packages: []string{"storage"}, deterministic: true},

@@ -48,3 +48,6 @@ func (a *Args) End() {
 		panic(fmt.Sprintf("viewtest: %q is left over in a script", a.words))
 	}
 }
+
+// More tells whether a word is left.
+func (a *Args) More() bool { return len(a.words) > 0 }

@@ -228,14 +228,16 @@ func TestRedisCLI(t *testing.T) {
 	}
 }
 
-// TestLikeRedis plays the script of the commands that Redis has on the real program and on the real Redis.
+// TestLikeRedis plays the scripts of the commands that Redis has on the real program and on the real Redis.
 func TestLikeRedis(t *testing.T) {
 	redisAddr := scripttest.Redis(t)
 	s := start(t, rig.Options{Dir: t.TempDir()})
-	steps := scripttest.Load(t, filepath.Join(root, "commands", "testdata", "redis.script"))
-	n := scripttest.Compare(t, steps, scripttest.Dial(t, redisAddr), scripttest.Dial(t, s.Listen))
-	t.Logf("%d commands compared", n)
-	if n < 100 {
-		t.Errorf("vacuous: %d commands compared", n)
+	for _, name := range []string{"redis", "hashes"} {
+		steps := scripttest.Load(t, filepath.Join(root, "commands", "testdata", name+".script"))
+		n := scripttest.Compare(t, steps, scripttest.Dial(t, redisAddr), scripttest.Dial(t, s.Listen))
+		t.Logf("%s: %d commands compared", name, n)
+		if n < 100 {
+			t.Errorf("vacuous: %d commands compared", n)
+		}
 	}
 }

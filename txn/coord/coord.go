@@ -202,6 +202,8 @@ func onNames(o op.Op) bool {
 	switch o := o.(type) {
 	case *op.Get:
 		return o.AtRev == 0
+	case *op.Look:
+		return o.AtRev == 0
 	case *op.History, *op.Scan, *op.Count, *op.DeleteRange, *op.Version:
 		return false
 	}

@@ -26,33 +26,26 @@ func (t *tx) inOneEntry() (m *op.Multi, ok bool) {
 		if !n.written {
 			continue
 		}
-		o, ok := n.operation()
-		if !ok {
-			return nil, false
-		}
-		m.Ops = append(m.Ops, o)
+		m.Ops = append(m.Ops, n.operation())
 	}
 	return m, len(m.Ops) > 0 && op.Size(m) <= t.c.o.BytesMax
 }
 
 // operation makes a name what it is to become, given that it still is what was seen.
-func (n *name) operation() (o op.Op, ok bool) {
-	for _, kind := range []mvcc.Type{n.record.Type, n.next.Type} {
-		if kind != 0 && kind != mvcc.TypeString {
-			return nil, false
-		}
-	}
+func (n *name) operation() op.Op {
 	until := op.Expiry{Mode: op.ExpiryClear}
 	if n.next.ExpireAt > 0 {
 		until = op.Expiry{Mode: op.ExpiryAt, Milli: n.next.ExpireAt.UnixMilli()}
 	}
 	switch {
 	case n.next.Deleted:
-		return &op.Delete{Key: n.id.Key}, true
+		return &op.Delete{Key: n.id.Key}
 	case n.next.Rev == n.record.Rev:
-		return &op.Expire{Key: n.id.Key, Expiry: until}, true
+		return &op.Expire{Key: n.id.Key, Expiry: until}
+	case n.next.Type != mvcc.TypeString:
+		return &op.Put{Key: n.id.Key, Type: byte(n.next.Type), Value: n.next.Value, NoRev: n.next.NoRev, Expiry: until}
 	}
-	return &op.Set{Key: n.id.Key, Value: n.next.Value, NoRev: n.next.NoRev, Expiry: until}, true
+	return &op.Set{Key: n.id.Key, Value: n.next.Value, NoRev: n.next.NoRev, Expiry: until}
 }
 
 // end commits the transaction, in one log entry if it can.

@@ -126,3 +126,36 @@ func add(tx coord.Doer, keys ...string) error {
 	}
 	return nil
 }
+
+// A hash is written as it stands, in one entry and by two-phase commit alike, with its type, its expiry and its revisions.
+func TestTransactOnHashes(t *testing.T) {
+	scripted(t, func(w *world) {
+		hset := func(key, field, value string) op.Op {
+			return &op.HashSet{Key: []byte(key), Fields: []op.Field{{Name: []byte(field), Value: []byte(value)}}, MaxBytes: 1 << 20}
+		}
+		near, far := fmt.Sprintf("{%s}h", w.keys[0]), w.keys[1]
+		for _, keys := range [][]string{{near}, {near, far}} {
+			var ops []op.Op
+			for _, key := range keys {
+				w.must(&op.Delete{Key: []byte(key)}, hset(key, "a", "1"), &op.Expire{Key: []byte(key), Expiry: op.Expiry{Mode: op.ExpiryIn, Milli: 600_000}})
+				ops = append(ops, hset(key, "b", "2"), &op.HashDelete{Key: []byte(key), Fields: [][]byte{[]byte("a")}},
+					&op.HashIncr{Key: []byte(key), Field: []byte("b"), Delta: 5, MaxBytes: 1 << 20})
+			}
+			if _, err := transact(w.c, ops...); err != nil {
+				w.t.Fatal(err)
+			}
+			for _, key := range keys {
+				out := w.must(&op.HashGet{Key: []byte(key), Fields: [][]byte{[]byte("a"), []byte("b")}, MaxBytes: 1 << 20}, get(key))
+				if h := out[0]; h.Int != 1 || !h.Items[0].Deleted || string(h.Items[1].Value) != "7" || h.ExpireAt == 0 || out[1].Status != op.WrongType {
+					w.t.Errorf("%d keys: %s is %+v, read as a string it is %+v", len(keys), key, h, out[1])
+				}
+			}
+			if _, err := transact(w.c, &op.HashDelete{Key: []byte(keys[0]), Fields: [][]byte{[]byte("b")}}); err != nil {
+				w.t.Fatal(err)
+			}
+			if out := w.must(&op.Look{Key: []byte(keys[0])}); out[0].Found {
+				w.t.Errorf("%d keys: without a field the hash is still there: %+v", len(keys), out[0])
+			}
+		}
+	})
+}

@@ -85,7 +85,7 @@ func overlay(items []op.Item, o *op.Scan, n *name) []op.Item {
 		}
 		return items
 	}
-	it := op.Item{Key: n.id.Key, Rev: n.next.Rev, TS: n.next.TS, ExpireAt: n.next.ExpireAt}
+	it := op.Item{Key: n.id.Key, Rev: n.next.Rev, TS: n.next.TS, ExpireAt: n.next.ExpireAt, Type: fsm.ItemType(n.next.Type)}
 	if o.Values {
 		it.Value = n.next.Value
 	}

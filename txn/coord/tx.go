@@ -87,12 +87,16 @@ func (t *tx) one(ctx context.Context, o op.Op) (op.Result, error) {
 		return t.deleteRange(ctx, o)
 	case *op.Version:
 		return t.version(ctx, o)
-	case *op.History:
-		return t.history(ctx, o)
 	case *op.Get:
 		if o.AtRev > 0 {
-			return t.old(ctx, o)
+			return t.past(ctx, o)
 		}
+	case *op.Look:
+		if o.AtRev > 0 {
+			return t.past(ctx, o)
+		}
+	case *op.History:
+		return t.past(ctx, o)
 	}
 	now, err := t.now(ctx, o)
 	if err != nil {
@@ -126,17 +130,10 @@ func (t *tx) version(ctx context.Context, o *op.Version) (op.Result, error) {
 	return op.Result{TS: n.seen.TS, Found: n.seen.Live, Rev: n.record.Rev}, nil
 }
 
-// history and old revisions come from the snapshot: the transaction's own writes are not revisions yet. That the name has been
-// read is noted, for a newer version would change the answer.
-func (t *tx) history(ctx context.Context, o *op.History) (op.Result, error) {
-	if _, err := t.touch(ctx, op.Key(o.Key)); err != nil {
-		return op.Result{}, err
-	}
-	return t.read(ctx, o)
-}
-
-func (t *tx) old(ctx context.Context, o *op.Get) (op.Result, error) {
-	if _, err := t.touch(ctx, op.Key(o.Key)); err != nil {
+// past reads the history or an old revision of a key from the snapshot: the transaction's own writes are not revisions yet. That the
+// name has been read is noted, for a newer version would change the answer.
+func (t *tx) past(ctx context.Context, o op.Op) (op.Result, error) {
+	if _, err := t.touch(ctx, o.Target()); err != nil {
 		return op.Result{}, err
 	}
 	return t.read(ctx, o)
