@@ -128,7 +128,7 @@ func TestStoresThatDifferAreFound(t *testing.T) {
 func TestCountersAndDueTimes(t *testing.T) {
 	for seed := range uint64(3) {
 		r := newReplica(t, op.Position{}, loadEnd)
-		for _, e := range randomLog(seed+10, 60) {
+		for _, e := range randomLog(seed+20, 60) {
 			if _, err := r.Apply([]LogEntry{e}); err != nil {
 				t.Fatal(err)
 			}

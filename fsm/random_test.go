@@ -53,9 +53,11 @@ func (l *load) name() op.Name { return op.Name{Space: op.Space(1 + l.r.IntN(3)),
 func (l *load) single() op.Op {
 	k := l.key()
 	yes := func() bool { return l.r.IntN(2) == 0 }
-	switch l.r.IntN(22) {
-	case 0, 1, 2:
+	switch l.r.IntN(18) {
+	case 0, 1:
 		return &op.Set{Key: k, Value: l.value(), Cond: op.Cond(l.r.IntN(6)), CondRev: l.r.Uint64N(3), Expiry: l.expiry(), NoRev: yes(), WantOld: yes()}
+	case 2:
+		return l.hash(k)
 	case 3:
 		return &op.Delete{Key: k, WantOld: yes()}
 	case 4:
@@ -82,14 +84,19 @@ func (l *load) single() op.Op {
 		return &op.SeqNext{Name: k, Count: 1}
 	case 16:
 		return &op.SeqDelete{Name: k}
-	case 17, 18:
-		return &op.HashSet{Key: k, Fields: []op.Field{{Name: l.owner(), Value: l.value()}, {Name: l.owner()}}, IfNone: yes(), MaxBytes: 1 << 20}
-	case 19:
-		return &op.HashDelete{Key: k, Fields: [][]byte{l.owner(), l.owner()}}
-	case 20:
-		return &op.HashIncr{Key: k, Field: l.owner(), Delta: 1, MaxBytes: 1 << 20}
 	}
 	return &op.LockExtend{Name: k, Owner: l.owner(), TTLMilli: 5}
+}
+
+// hash is an operation on a hash.
+func (l *load) hash(k []byte) op.Op {
+	switch l.r.IntN(4) {
+	case 0:
+		return &op.HashDelete{Key: k, Fields: [][]byte{l.owner(), l.owner()}}
+	case 1:
+		return &op.HashIncr{Key: k, Field: l.owner(), Delta: 1, MaxBytes: 1 << 20}
+	}
+	return &op.HashSet{Key: k, Fields: []op.Field{{Name: l.owner(), Value: l.value()}}, IfNone: l.r.IntN(2) == 0, MaxBytes: 1 << 20}
 }
 
 // any is any operation of a partition.
