@@ -88,11 +88,16 @@ func (i *inspector) current() error {
 		if err != nil {
 			return err
 		}
-		var intent *mvcc.IntentError
-		if _, _, err = mvcc.NewAt(i.snap, op.MaxTimestamp).Get(name); errors.As(err, &intent) {
-			i.blocked++
-		} else if err != nil {
+		blocked, err := mvcc.HasIntent(value)
+		if err != nil {
 			return fmt.Errorf("%q: %w", name.Key, err)
+		}
+		var intent *mvcc.IntentError
+		if _, _, err = mvcc.NewAt(i.snap, op.MaxTimestamp).Get(name); err != nil && !errors.As(err, &intent) {
+			return fmt.Errorf("%q: %w", name.Key, err)
+		}
+		if blocked {
+			i.blocked++
 		}
 		at, _, err := mvcc.DueOf(key, value)
 		if at > 0 {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"time"
 
 	"kahuna/op"
 )
@@ -20,6 +21,9 @@ func (t *task) settle(intent *op.Intent) (pending bool, err error) {
 		if t.alone != intent.Txn {
 			t.alone = intent.Txn
 			return false, nil
+		}
+		if pending, err = t.r.young(t.ctx, intent); pending || err != nil {
+			return pending, err
 		}
 		if state, err = t.r.end(t.ctx, intent); err != nil {
 			return false, err
@@ -45,6 +49,15 @@ func (r *Router) record(ctx context.Context, intent *op.Intent) (*op.TxnState, e
 		return out.Txn, err
 	}
 	return r.end(ctx, intent)
+}
+
+// recordDelay is how long after its start a transaction may still be about to make its record: the intents of some come first.
+const recordDelay = 2 * time.Second
+
+// young tells whether a transaction without a record is to be given time to make it.
+func (r *Router) young(ctx context.Context, intent *op.Intent) (bool, error) {
+	now, err := r.Now(ctx, 1)
+	return now <= intent.Txn.Add(recordDelay.Milliseconds()), err
 }
 
 // end asks for the end of a transaction that has no record, or whose deadline has passed.

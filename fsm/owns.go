@@ -15,6 +15,10 @@ func ownsAll(s *State, o op.Op) bool {
 	case *op.Multi:
 		return every(o.Ops, func(sub op.Op) bool { return ownsAll(s, sub) }) &&
 			every(o.Watches, func(w op.Seen) bool { return s.Owns(w.Name.Key) })
+	case *op.Prepare:
+		return ownsAll(s, &o.Multi)
+	case *op.CommitMulti:
+		return s.Owns(o.Home.Key) && ownsAll(s, &o.Multi)
 	case *op.PrewriteSince:
 		return ownsAll(s, &o.Prewrite)
 	case *op.CheckSince:

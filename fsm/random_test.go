@@ -124,6 +124,8 @@ func (l *load) any() op.Op {
 			return &op.SafePoint{At: l.now() - min(l.now(), op.Timestamp(l.r.IntN(9000)))}
 		}
 		return &op.Collect{Space: op.Space(1 + l.r.IntN(4)), To: loadEnd}
+	case 12:
+		return l.part()
 	}
 	return l.single()
 }
@@ -145,6 +147,23 @@ func (l *load) prewrite() op.Op {
 	o.Names = t.names
 	l.txns = append(l.txns, t)
 	return o
+}
+
+// part is a part of a transaction whose operations are known beforehand.
+func (l *load) part() op.Op {
+	m := op.Multi{Ops: []op.Op{l.single()}}
+	for l.r.IntN(2) == 0 {
+		m.Ops = append(m.Ops, l.single())
+	}
+	t := loadTxn{id: max(1, l.now()-op.Timestamp(l.r.IntN(10))), home: m.Ops[0].Target()}
+	for _, o := range m.Ops {
+		t.names = append(t.names, o.Target())
+	}
+	l.txns = append(l.txns, t)
+	if l.r.IntN(2) == 0 {
+		return &op.Prepare{Multi: m, Txn: t.id, Home: t.home}
+	}
+	return &op.CommitMulti{Multi: m, Txn: t.id, Home: t.home, Deadline: l.now() + op.Timestamp(l.r.IntN(50)), Names: t.names}
 }
 
 func (l *load) endTxn() op.Op {

@@ -43,6 +43,10 @@ func (m *Machine) judge(b *entryBatch, o op.Op, ts op.Timestamp) (op.Result, err
 	switch o := o.(type) {
 	case *op.Multi:
 		return m.multi(w, o, ts)
+	case *op.Prepare:
+		return m.prepare(w, o, ts)
+	case *op.CommitMulti:
+		return m.commitMulti(w, o, ts)
 	case *op.Prewrite:
 		return m.prewrite(w, o, o.Txn, ts)
 	case *op.PrewriteSince:
@@ -111,6 +115,44 @@ func RunOn(v mvcc.View, o op.Op) (op.Result, error) { return outcome(runOn(v, o)
 
 // multi runs operations as one: what they write becomes one version of each name, all at the last of their timestamps.
 func (m *Machine) multi(w mvcc.Writer, o *op.Multi, ts op.Timestamp) (op.Result, error) {
+	res, err := m.runAll(w, o, ts)
+	if err != nil || !res.Done {
+		return res, err
+	}
+	return res, m.work.Flush(w)
+}
+
+// prepare runs a partition's part of a transaction and leaves it as intents.
+func (m *Machine) prepare(w mvcc.Writer, o *op.Prepare, ts op.Timestamp) (op.Result, error) {
+	res, err := m.runAll(w, &o.Multi, ts)
+	if err != nil || !res.Done {
+		return res, err
+	}
+	names, err := m.work.Lay(w, o.Txn, o.Home)
+	res.ExpireAt, res.Txn = m.work.Ends(), &op.TxnState{Status: op.TxnPending, Names: names}
+	return res, err
+}
+
+// commitMulti runs the home partition's part of a transaction, and so commits it.
+func (m *Machine) commitMulti(w mvcc.Writer, o *op.CommitMulti, ts op.Timestamp) (op.Result, error) {
+	res, err := m.runAll(w, &o.Multi, ts)
+	if err != nil || !res.Done {
+		return res, err
+	}
+	res.TS = ts + op.Timestamp(op.Timestamps(o)) - 1
+	why, err := txn.Refused(w, res.TS, o, m.work.Bytes())
+	if err != nil || why != op.OK {
+		return op.Result{Status: why}, err
+	}
+	if err := m.work.Flush(w); err != nil {
+		return op.Result{}, err
+	}
+	txn.Commit(w.Batch, res.TS, o)
+	return res, nil
+}
+
+// runAll runs the operations of a Multi, if its watches hold. What they write is left in m.work.
+func (m *Machine) runAll(w mvcc.Writer, o *op.Multi, ts op.Timestamp) (op.Result, error) {
 	m.work.ResetRange(w.Batch, ts, op.Timestamps(o))
 	for _, seen := range o.Watches {
 		is, err := m.work.Seen(seen.Name)
@@ -133,7 +175,7 @@ func (m *Machine) multi(w mvcc.Writer, o *op.Multi, ts op.Timestamp) (op.Result,
 		res.Sub[i] = r
 		m.work.Step()
 	}
-	return res, m.work.Flush(w)
+	return res, nil
 }
 
 // sweep deletes a version that is past its expiry.

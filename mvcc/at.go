@@ -80,12 +80,8 @@ func (a *At) version(n op.Name) (stored, error) {
 // when the current version is too new.
 func (a *At) settle(n op.Name, s stored) (stored, error) {
 	if s.intent {
-		i, err := loadIntent(a.r, n)
-		if err != nil {
+		if err := undecided(a.r, n, 0, a.Now()); err != nil {
 			return stored{}, err
-		}
-		if a.at == Latest || i.Prewritten < a.at {
-			return stored{}, &IntentError{Intent: i.Intent}
 		}
 	}
 	if a.at == Latest || s.TS <= a.at {
@@ -203,6 +199,12 @@ func historyEnd(n op.Name) []byte { return storage.PrefixEnd(nil, storage.Append
 func CurrentTimestamp(r Reader, n op.Name) (op.Timestamp, error) {
 	s, _, err := load(r, n)
 	return s.TS, err
+}
+
+// HasIntent tells whether a stored current record says that there is an intent on the name.
+func HasIntent(value []byte) (bool, error) {
+	s, err := decode(value)
+	return s.intent, err
 }
 
 // IsDeletion tells whether a stored current record says that the name was deleted.

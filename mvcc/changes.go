@@ -50,12 +50,8 @@ func Changes(r Reader, lo, hi []byte, w *Window, stop func(next op.Name) bool, f
 
 func changesOf(r Reader, n op.Name, s stored, w *Window, fn func(Version) error) error {
 	if s.intent {
-		i, err := loadIntent(r, n)
-		if err != nil {
+		if err := undecided(r, n, 0, w.UpTo); err != nil {
 			return err
-		}
-		if i.Prewritten < w.UpTo {
-			return &IntentError{Intent: i.Intent}
 		}
 	}
 	if s.TS <= w.Since {

@@ -12,16 +12,24 @@ import (
 // An intent is what a transaction would leave at a name. Its stored form: format, prewrite timestamp, transaction, length of a
 // value in chunks, home name, then the write in op's form. The chunks of a large value bear the prewrite timestamp until the
 // intent is resolved: the store takes no value of such a size, and no version of the name has that timestamp.
+//
+// One that guards leaves nothing: it keeps others from writing where its transaction has only read, and hinders no read.
 type intent struct {
 	op.Intent
 	write  op.Write
 	chunks uint64
+	guards bool
 }
+
+const guardFormat = 2 // of an intent that guards; its write is empty
 
 const intentHeadBytes = 25
 
 func (i *intent) encode() []byte {
 	b := []byte{recordFormat}
+	if i.guards {
+		b[0] = guardFormat
+	}
 	b = binary.BigEndian.AppendUint64(b, uint64(i.Prewritten))
 	b = binary.BigEndian.AppendUint64(b, uint64(i.Txn))
 	b = binary.BigEndian.AppendUint64(b, i.chunks)
@@ -30,9 +38,10 @@ func (i *intent) encode() []byte {
 
 // decodeIntent reads an intent, without the value if that stands in chunks. It keeps nothing of n.
 func decodeIntent(n op.Name, b []byte) (i intent, err error) {
-	if len(b) < intentHeadBytes || b[0] != recordFormat {
+	if len(b) < intentHeadBytes || b[0] != recordFormat && b[0] != guardFormat {
 		return i, ErrDamaged
 	}
+	i.guards = b[0] == guardFormat
 	i.Prewritten = op.Timestamp(binary.BigEndian.Uint64(b[1:]))
 	i.Txn = op.Timestamp(binary.BigEndian.Uint64(b[9:]))
 	i.chunks = binary.BigEndian.Uint64(b[17:])
@@ -58,6 +67,16 @@ func loadIntent(r Reader, n op.Name) (intent, error) {
 func blocked(r Reader, n op.Name) error {
 	i, err := loadIntent(r, n)
 	if err != nil {
+		return err
+	}
+	return &IntentError{Intent: i.Intent}
+}
+
+// undecided is the error that a read ends with at a name with an intent of another transaction that may become a version below a timestamp.
+// One that was laid later commits above that.
+func undecided(r Reader, n op.Name, txn op.TxnID, below op.Timestamp) error {
+	i, err := loadIntent(r, n)
+	if err != nil || i.guards || i.Txn == txn || i.Prewritten >= below {
 		return err
 	}
 	return &IntentError{Intent: i.Intent}
@@ -100,24 +119,37 @@ func (w Writer) Lay(now op.Timestamp, txn op.TxnID, home op.Name, write op.Write
 		return err
 	}
 	i := intent{Intent: op.Intent{Txn: txn, Home: home, Prewritten: now}, write: write}
+	return w.lay(cur, &i)
+}
+
+// Guard puts an intent that guards at a name without one.
+func (w Writer) Guard(now op.Timestamp, txn op.TxnID, home, n op.Name) error {
+	cur, _, err := load(w.Batch, n)
+	if err != nil {
+		return err
+	}
+	return w.lay(cur, &intent{Intent: op.Intent{Txn: txn, Home: home, Prewritten: now}, write: op.Write{Name: n}, guards: true})
+}
+
+func (w Writer) lay(cur stored, i *intent) error {
+	n := i.write.Name
 	if cur.intent {
-		was, err := loadIntent(w.Batch, write.Name)
+		was, err := loadIntent(w.Batch, n)
 		if err != nil {
 			return err
 		}
 		i.Prewritten = was.Prewritten
-		w.dropChunks(write.Name, was.Prewritten, was.chunks)
-	}
-	if !cur.intent {
+		w.dropChunks(n, was.Prewritten, was.chunks)
+	} else {
 		w.countIntents(1)
 	}
-	if len(write.Value) > inlineBytesMax {
-		w.putChunks(write.Name, i.Prewritten, write.Value)
-		i.chunks, i.write.Value = uint64(len(write.Value)), nil
+	if value := i.write.Value; len(value) > inlineBytesMax {
+		w.putChunks(n, i.Prewritten, value)
+		i.chunks, i.write.Value = uint64(len(value)), nil
 	}
-	w.Batch.Set(storage.AppendIntent(nil, write.Name), i.encode())
+	w.Batch.Set(storage.AppendIntent(nil, n), i.encode())
 	cur.intent = true
-	w.Batch.Set(storage.AppendCurrent(nil, write.Name), cur.encode(make([]byte, 0, cur.encodedBytes())))
+	w.Batch.Set(storage.AppendCurrent(nil, n), cur.encode(make([]byte, 0, cur.encodedBytes())))
 	return nil
 }
 
@@ -146,7 +178,7 @@ func (w Writer) Resolve(n op.Name, txn op.TxnID, committed bool, at op.Timestamp
 	w.Batch.Delete(storage.AppendIntent(nil, n))
 	cur.intent = false
 	// The deletion of what is not there, because its deletion was collected meanwhile, leaves nothing: see collect.go, 3.
-	if committed && !(i.write.Deleted && cur.TS == 0) {
+	if committed && !i.guards && !(i.write.Deleted && cur.TS == 0) {
 		return true, w.replace(n, cur, true, i.version(cur, at))
 	}
 	if cur.TS == 0 {
@@ -175,12 +207,8 @@ func Unchanged(r Reader, seen op.Seen, txn op.TxnID) (bool, error) {
 		return false, err
 	}
 	if cur.intent {
-		i, err := loadIntent(r, seen.Name)
-		if err != nil {
+		if err := undecided(r, seen.Name, txn, op.MaxTimestamp); err != nil {
 			return false, err
-		}
-		if i.Txn != txn {
-			return false, &IntentError{Intent: i.Intent}
 		}
 	}
 	return cur.TS == seen.TS, nil

@@ -29,12 +29,8 @@ func UnchangedRange(r Reader, s *op.ScanSeen, txn op.TxnID, since, at op.Timesta
 			return false, err
 		}
 		if cur.intent {
-			i, err := loadIntent(r, n)
-			if err != nil {
+			if err := undecided(r, n, txn, op.MaxTimestamp); err != nil {
 				return false, err
-			}
-			if i.Txn != txn {
-				return false, &IntentError{Intent: i.Intent}
 			}
 		}
 		same = cur.TS <= since && cur.liveAt(since) == cur.liveAt(at)

@@ -152,8 +152,8 @@ func (w *Working) Delete(n op.Name) (uint64, error) {
 	return r.next.Rev, nil
 }
 
-// bytes is an upper bound of what Flush puts into the batch.
-func (w *Working) bytes() (n int) {
+// Bytes is an upper bound of what Flush puts into the batch.
+func (w *Working) Bytes() (n int) {
 	for i := range w.rows {
 		if r := &w.rows[i]; r.written {
 			n += replaceBytes(r.name, &r.old, len(r.next.Value))
@@ -164,7 +164,7 @@ func (w *Working) bytes() (n int) {
 
 // Flush puts what was written into the batch: all of it, or with ErrNoRoom nothing.
 func (w *Working) Flush(to Writer) error {
-	if err := to.room(w.bytes()); err != nil {
+	if err := to.room(w.Bytes()); err != nil {
 		return err
 	}
 	for i := range w.rows {
@@ -175,6 +175,47 @@ func (w *Working) Flush(to Writer) error {
 		}
 	}
 	return nil
+}
+
+// Lay puts what was written into the batch as intents of a transaction, and guards what was only read: all of it, or with ErrNoRoom
+// nothing. It returns the names.
+func (w *Working) Lay(to Writer, txn op.TxnID, home op.Name) (names []op.Name, err error) {
+	bytes := 0
+	for i := range w.rows {
+		r := &w.rows[i]
+		bytes += len(r.old.Value) + len(r.next.Value) + rowBytes(r.name, 3+int(chunkCount(uint64(len(r.next.Value))))) + rowBytes(home, 1)
+	}
+	if err := to.room(bytes); err != nil {
+		return nil, err
+	}
+	for i := range w.rows {
+		r := &w.rows[i]
+		if r.written {
+			err = to.Lay(w.end, txn, home, r.write())
+		} else {
+			err = to.Guard(w.end, txn, home, r.name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, r.name)
+	}
+	return names, nil
+}
+
+func (r *row) write() op.Write {
+	return op.Write{Name: r.name, Type: byte(r.next.Type), Value: r.next.Value, Deleted: r.next.Deleted, NoRev: r.next.NoRev,
+		ExpireAt: r.next.ExpireAt, KeepRev: r.next.Rev == r.old.Rev}
+}
+
+// Ends is the earliest expiry of anything that was found, 0 when there is none.
+func (w *Working) Ends() (at op.Timestamp) {
+	for i := range w.rows {
+		if r := &w.rows[i].old; r.liveAt(w.end) && r.ExpireAt > 0 && (at == 0 || r.ExpireAt < at) {
+			at = r.ExpireAt
+		}
+	}
+	return at
 }
 
 // Seen is the version of a name as the operation found it, for the conditions of WATCH.

@@ -215,8 +215,13 @@ func (o *Count) wire(w *wire) {
 	w.position(&o.To)
 }
 
-func (*Multi) Kind() Kind     { return KindMulti }
-func (o *Multi) Target() Name { return firstOf(o.Ops) }
+func (*Multi) Kind() Kind { return KindMulti }
+func (o *Multi) Target() Name {
+	if len(o.Ops) == 0 && len(o.Watches) > 0 {
+		return o.Watches[0].Name
+	}
+	return firstOf(o.Ops)
+}
 func (o *Multi) wire(w *wire) {
 	w.ops(&o.Ops)
 	list(w, &o.Watches, w.seen)
@@ -383,6 +388,9 @@ var makers = [256]func() Op{
 	KindHashGet:       func() Op { return new(HashGet) },
 	KindPut:           func() Op { return new(Put) },
 	KindLook:          func() Op { return new(Look) },
+
+	KindPrepare:     func() Op { return new(Prepare) },
+	KindCommitMulti: func() Op { return new(CommitMulti) },
 }
 
 func first(ns []Name) Name {

@@ -68,6 +68,9 @@ const (
 	KindForgetOld     Kind = 58
 
 	KindChanges Kind = 75
+
+	KindPrepare     Kind = 76
+	KindCommitMulti Kind = 77
 )
 
 // Op is one operation. Target is what it is routed by (Scan, Count and DeleteRange, which are about a range, are routed by

@@ -22,7 +22,7 @@ func (f filler) someOp(k Kind) Op {
 
 func (f filler) anyOp() Op {
 	for {
-		if k := Kind(f.r.IntN(256)); makers[k] != nil && (k != KindMulti || f.depth > 0) {
+		if k := Kind(f.r.IntN(256)); makers[k] != nil && (MultiOf(makers[k]()) == nil || f.depth > 0) {
 			return f.someOp(k)
 		}
 	}

@@ -65,6 +65,10 @@ func sizeOfMany(o Op) (n int) {
 			n += Size(sub)
 		}
 		return n + seenSize(o.Watches)
+	case *Prepare:
+		return n + Size(&o.Multi) + nameSize(o.Home)
+	case *CommitMulti:
+		return n + Size(&o.Multi) + nameSize(o.Home) + namesSize(o.Names)
 	case *PrewriteSince:
 		return n + Size(&o.Prewrite)
 	case *CheckSince:
@@ -112,7 +116,7 @@ func spanSize(from, to Position) int { return 2*nameBytes + len(from.Name) + len
 
 // Timestamps is how many timestamps an operation takes: a Multi one for each of its operations.
 func Timestamps(o Op) int {
-	if m, ok := o.(*Multi); ok {
+	if m := MultiOf(o); m != nil {
 		return max(1, len(m.Ops))
 	}
 	return 1

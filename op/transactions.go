@@ -47,6 +47,42 @@ type Advise struct {
 	WaitMilli int64
 }
 
+// Prepare is the part of a transaction in one partition that is not its home, when all its operations are known beforehand: it runs
+// Multi on what is current and lays what that writes as intents. Names that were only read or watched get an intent too, which keeps
+// others from writing there until the transaction has ended. Result: as of Multi, and if Done ExpireAt, the earliest expiry of
+// anything seen (0: none), and Txn with the Names of the intents.
+type Prepare struct {
+	Multi
+	Txn  TxnID
+	Home Name
+}
+
+// CommitMulti is the part of such a transaction in its home partition, sent when all others are prepared. It runs Multi and is the commit
+// point: what is written there appears in the same entry as the record that says committed at the entry's time, which names the intents
+// elsewhere. Result: as of Multi, and if Done TS, when it was committed; Aborted: there is a record already, or Deadline has
+// passed; Conflict: something that another part has seen is past its expiry, Ends (0: none).
+type CommitMulti struct {
+	Multi
+	Txn      TxnID
+	Home     Name
+	Deadline Timestamp
+	Ends     Timestamp
+	Names    []Name
+}
+
+// MultiOf is the Multi that an operation is or runs; nil: none.
+func MultiOf(o Op) *Multi {
+	switch o := o.(type) {
+	case *Multi:
+		return o
+	case *Prepare:
+		return &o.Multi
+	case *CommitMulti:
+		return &o.Multi
+	}
+	return nil
+}
+
 // ForgetOld removes records at Home of transactions that are over, resolved, and began before Before: the oldest first, at most Limit.
 // Result: Int, how many; Done: there are no more.
 type ForgetOld struct {
@@ -77,6 +113,24 @@ func (o *Advise) wire(w *wire) {
 	list(w, &o.Scans, w.scanSeen)
 	w.int(&o.TTLMilli)
 	w.int(&o.WaitMilli)
+}
+
+func (*Prepare) Kind() Kind { return KindPrepare }
+func (o *Prepare) wire(w *wire) {
+	o.Multi.wire(w)
+	w.time(&o.Txn)
+	w.name(&o.Home)
+}
+
+func (*CommitMulti) Kind() Kind     { return KindCommitMulti }
+func (o *CommitMulti) Target() Name { return o.Home }
+func (o *CommitMulti) wire(w *wire) {
+	o.Multi.wire(w)
+	w.time(&o.Txn)
+	w.name(&o.Home)
+	w.time(&o.Deadline)
+	w.time(&o.Ends)
+	list(w, &o.Names, w.name)
 }
 
 func (*ForgetOld) Kind() Kind     { return KindForgetOld }

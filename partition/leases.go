@@ -259,13 +259,10 @@ func (l *leases) remaining(name []byte, state *op.LockState) {
 // complete completes what operations of the log have read of locks: the log knows only the whole lengths of leases.
 func (l *leases) complete(ops []op.Op, results []op.Result) {
 	for i, o := range ops {
-		switch o := o.(type) {
-		case *op.LockInfo:
-			l.r.tellLock(o, &results[i])
-		case *op.Multi:
-			if len(results[i].Sub) == len(o.Ops) {
-				l.complete(o.Ops, results[i].Sub)
-			}
+		if info, ok := o.(*op.LockInfo); ok {
+			l.r.tellLock(info, &results[i])
+		} else if m := op.MultiOf(o); m != nil && len(results[i].Sub) == len(m.Ops) {
+			l.complete(m.Ops, results[i].Sub)
 		}
 	}
 }

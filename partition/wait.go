@@ -343,6 +343,18 @@ func (w *waiters) modest(o op.Op) op.Op {
 		if ops, changed := w.yielding(o.Ops); changed {
 			return &op.Multi{Ops: ops, Watches: o.Watches}
 		}
+	case *op.Prepare:
+		if ops, changed := w.yielding(o.Ops); changed {
+			part := *o
+			part.Ops = ops
+			return &part
+		}
+	case *op.CommitMulti:
+		if ops, changed := w.yielding(o.Ops); changed {
+			part := *o
+			part.Ops = ops
+			return &part
+		}
 	}
 	return o
 }

@@ -55,6 +55,37 @@ func Decide(b mvcc.Batch, now op.Timestamp, o *op.Decide) (op.Result, error) {
 	return op.Result{Done: true, TS: o.At}, nil
 }
 
+// Refused tells whether a transaction that commits in one entry at home, with bytes of other writes, may not. Aborted: there is a record already, so
+// somebody who met an intent of it has ended it, or it is too late.
+func Refused(w mvcc.Writer, at op.Timestamp, o *op.CommitMulti, bytes int) (why op.Status, err error) {
+	_, found, err := Load(w.Batch, o.Home, o.Txn)
+	switch {
+	case err != nil:
+		return 0, err
+	case found || at > o.Deadline:
+		return op.Aborted, nil
+	case o.Ends > 0 && o.Ends <= at:
+		return op.Conflict, nil
+	}
+	record := len(encode(committed(at, o)))
+	switch {
+	case record > recordBytesMax:
+		return op.TooLarge, nil
+	case w.Fits != nil && !w.Fits(bytes+record+mvcc.RowBytes):
+		return 0, mvcc.ErrNoRoom
+	}
+	return op.OK, nil
+}
+
+// Commit makes the record of such a transaction.
+func Commit(b mvcc.Batch, at op.Timestamp, o *op.CommitMulti) {
+	save(b, o.Home, o.Txn, *committed(at, o))
+}
+
+func committed(at op.Timestamp, o *op.CommitMulti) *op.TxnState {
+	return &op.TxnState{Status: op.TxnCommitted, At: at, Deadline: o.Deadline, Names: o.Names}
+}
+
 // Settle tells what became of a transaction. One that has no record, is past its deadline, or is given up by its coordinator
 // is ended as aborted first.
 func Settle(b mvcc.Batch, now op.Timestamp, o *op.Settle) (op.Result, error) {

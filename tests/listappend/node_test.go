@@ -78,8 +78,8 @@ func (l *load) send(rng *rand.Rand, ops []op.Op) (results []op.Result, err error
 		out := l.n.Router().Do(ctx, ops)
 		return []op.Result{out[0].Result}, out[0].Err
 	}
-	switch way := rng.IntN(4); way {
-	case 0:
+	switch way := rng.IntN(5); way {
+	case 0, 4:
 		results, _, err = l.c.Atomic(ctx, ops, nil)
 		return results, err
 	case 1, 2:
@@ -130,19 +130,21 @@ func list(s string) (values []int) {
 }
 
 // Concurrent transactions of all kinds (EXEC, optimistic, pessimistic) and plain operations on a node are strictly serializable,
-// whatever the number of partitions, and whether those on one partition are one log entry or not.
+// whatever the number of partitions, whether those on one partition are one log entry or not, and those over several run where their names
+// are or on a snapshot.
 func TestNodeIsStrictlySerializable(t *testing.T) {
 	for _, way := range []struct {
 		partitions int
 		single     bool
-	}{{1, true}, {1, false}, {16, true}, {16, false}} {
-		t.Run(fmt.Sprintf("%d partitions, single entry %v", way.partitions, way.single), func(t *testing.T) {
+		direct     bool
+	}{{1, true, false}, {1, false, true}, {16, true, true}, {16, true, false}, {16, false, true}} {
+		t.Run(fmt.Sprintf("%d partitions, single entry %v, direct %v", way.partitions, way.single, way.direct), func(t *testing.T) {
 			dir, l := t.TempDir(), &load{}
 			synctest.Test(t, func(t *testing.T) {
 				l.n = clustertest.Open(t, clustertest.Config(dir, way.partitions))
 				defer clustertest.Close(t, l.n)
 				o := coord.DefaultOptions()
-				o.SingleEntry, o.Left = way.single, l.n.LeftTransactions
+				o.SingleEntry, o.Direct, o.Left = way.single, way.direct, l.n.LeftTransactions
 				l.c = coord.New(l.n.Router(), o)
 				defer l.c.Close()
 				l.clients(8, 125)

@@ -40,13 +40,14 @@ type Options struct {
 	RecordsKept     time.Duration       // how long the cluster keeps records of interactive transactions, as cluster.Config says
 	Rand            func(n int64) int64 // spreads retries; nil: math/rand
 	SingleEntry     bool                // transactions on one partition are one log entry
+	Direct          bool                // those known beforehand run where their names are, without a snapshot
 	// Left lists transactions whose coordinators seem to be gone, for this one to end; nil: none are looked for.
 	Left func(ctx context.Context) ([]cluster.Transaction, error)
 }
 
 // DefaultOptions are what a server uses.
 func DefaultOptions() Options {
-	return Options{Deadline: 2 * time.Second, Retry: 3 * time.Second, NamesMax: 4096, BytesMax: cluster.EntryBytesMax, SingleEntry: true,
+	return Options{Deadline: 2 * time.Second, Retry: 3 * time.Second, NamesMax: 4096, BytesMax: cluster.EntryBytesMax, SingleEntry: true, Direct: true,
 		WorkingBytesMax: 64 << 20, OpenMax: 1024, Timeout: 5 * time.Second, TimeoutMax: 5 * time.Minute, RecordsKept: cluster.RecordsKept}
 }
 
@@ -117,14 +118,23 @@ type Doer interface {
 // Transact runs fn as one transaction, and again with a fresh snapshot while it conflicts, for a bounded time. done is false,
 // and nothing was changed, when a watch does not hold. An error of fn ends it without effect.
 func (c *Coordinator) Transact(ctx context.Context, watches []op.Seen, fn func(tx Doer) error) (done bool, err error) {
+	err = c.retried(ctx, func() error {
+		done, err = c.attempt(ctx, watches, fn)
+		return err
+	})
+	return done, err
+}
+
+// retried runs a transaction, and again while it conflicts, for a bounded time.
+func (c *Coordinator) retried(ctx context.Context, attempt func() error) error {
 	until := time.Now().Add(c.o.Retry)
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		done, err = c.attempt(ctx, watches, fn)
+		err := attempt()
 		if !errors.Is(err, ErrConflict) || time.Now().After(until) {
-			return done, err
+			return err
 		}
 		if !clock.Pause(ctx, wait/2+time.Duration(c.o.Rand(int64(wait)))) {
-			return false, err
+			return err
 		}
 	}
 }
@@ -153,6 +163,9 @@ func (c *Coordinator) attempt(ctx context.Context, watches []op.Seen, fn func(tx
 func (c *Coordinator) Atomic(ctx context.Context, ops []op.Op, watches []op.Seen) (results []op.Result, done bool, err error) {
 	if c.o.SingleEntry && c.onePartition(ops, watches) {
 		return c.single(ctx, ops, watches)
+	}
+	if c.o.Direct && known(ops) {
+		return c.direct(ctx, ops, watches)
 	}
 	done, err = c.Transact(ctx, watches, func(tx Doer) error {
 		results = results[:0]

@@ -67,10 +67,14 @@ func TestWatches(t *testing.T) {
 func TestWatchBrokenDuringCommit(t *testing.T) {
 	scripted(t, func(w *world) {
 		a, b := w.keys[0], w.keys[1]
+		o := options()
+		o.Direct = false
+		bySnapshot := coord.New(w.steps, o)
+		defer bySnapshot.Close()
 		for _, step := range []string{"prewrite", "check"} {
 			v := w.must(&op.Version{Name: op.Key([]byte(a))})[0]
 			w.steps.once(step, func() error { w.must(set(a, step)); return nil })
-			_, done, err := w.c.Atomic(context.Background(), []op.Op{set(b, "new")}, []op.Seen{{Name: op.Key([]byte(a)), TS: v.TS, Live: v.Found}})
+			_, done, err := bySnapshot.Atomic(context.Background(), []op.Op{set(b, "new")}, []op.Seen{{Name: op.Key([]byte(a)), TS: v.TS, Live: v.Found}})
 			if done && err == nil {
 				w.t.Errorf("broken at %s, and the transaction is done", step)
 			}

@@ -40,6 +40,10 @@ var ways = []struct {
 	run  func(w *world, c *coord.Coordinator) (start op.Timestamp, err error)
 }{
 	{"EXEC", func(w *world, c *coord.Coordinator) (op.Timestamp, error) {
+		_, _, err := c.Atomic(context.Background(), []op.Op{get(w.keys[2]), set(w.keys[0], "1"), set(w.keys[1], "1")}, nil)
+		return 0, err
+	}},
+	{"script", func(w *world, c *coord.Coordinator) (op.Timestamp, error) {
 		_, err := transact(c, get(w.keys[2]), set(w.keys[0], "1"), set(w.keys[1], "1"))
 		return 0, err
 	}},
@@ -87,7 +91,7 @@ func faultAtEveryStep(t *testing.T, way, partitions int) {
 		w := newWorld(t, n)
 		defer w.other.Close()
 		hit := 0
-		for _, step := range []string{"now", "run", "lock", "confirm", "prewrite", "check", "decide", "settle", "resolve", "forget", "release"} {
+		for _, step := range []string{"now", "run", "lock", "confirm", "prepare", "commit", "prewrite", "check", "decide", "settle", "resolve", "forget", "release"} {
 			for _, f := range faults {
 				for nth := 1; nth <= 2; nth++ {
 					if w.withFault(way, step, f, nth) {
@@ -96,7 +100,7 @@ func faultAtEveryStep(t *testing.T, way, partitions int) {
 				}
 			}
 		}
-		if hit < 50 {
+		if hit < 30 {
 			t.Errorf("only %d faults were met", hit)
 		}
 		clustertest.Settled(t, n)
@@ -119,7 +123,7 @@ func (w *world) withFault(way int, step string, f fault, nth int) (met bool) {
 			if at == step && after == f.after {
 				if seen++; seen == nth {
 					met, dead = true, f.dead
-					done = after && at == "decide"
+					done = after && (at == "decide" || at == "commit")
 					return f.err
 				}
 			}
@@ -128,7 +132,7 @@ func (w *world) withFault(way int, step string, f fault, nth int) (met bool) {
 	}
 	w.steps.set(hook(false), hook(true))
 	if step == "settle" { // it is only come to when something else fails
-		w.failFirst("prewrite", hook)
+		w.failFirst(map[bool]string{true: "commit", false: "prewrite"}[way == 0], hook)
 	}
 	tc := coord.New(w.steps, options())
 	start, err := ways[way].run(w, tc)

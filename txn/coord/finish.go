@@ -44,6 +44,13 @@ func (c *Coordinator) finish(t cluster.Transaction) {
 
 // resolve ends all intents of a transaction as its record says, then removes the record. It goes on while ctx lasts.
 func (c *Coordinator) resolve(ctx context.Context, id op.TxnID, home op.Name, names []op.Name, committed bool, at op.Timestamp) {
+	if c.resolveAll(ctx, id, names, committed, at) {
+		c.router.Do(ctx, []op.Op{&op.Forget{Txn: id, Home: home}})
+	}
+}
+
+// resolveAll ends all intents of a transaction. It goes on while ctx lasts, and tells whether it got to the end.
+func (c *Coordinator) resolveAll(ctx context.Context, id op.TxnID, names []op.Name, committed bool, at op.Timestamp) bool {
 	byPart := group(names, c.router.Partition)
 	ops := make([]op.Op, len(byPart))
 	for i, part := range byPart {
@@ -55,12 +62,12 @@ func (c *Coordinator) resolve(ctx context.Context, id op.TxnID, home op.Name, na
 		case ended:
 			wait = resolvePause
 		case len(ops) > 0 && !clock.Pause(ctx, wait):
-			return
+			return false
 		default:
 			wait = min(2*wait, time.Second)
 		}
 	}
-	c.router.Do(ctx, []op.Op{&op.Forget{Txn: id, Home: home}})
+	return true
 }
 
 // resolvePause is after how long a resolution that came to nothing is sent again, doubling.

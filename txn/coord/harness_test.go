@@ -28,6 +28,10 @@ func stepOf(ops []op.Op) string {
 	switch o := ops[0].(type) {
 	case *op.Prewrite, *op.PrewriteSince:
 		return "prewrite"
+	case *op.Prepare:
+		return "prepare"
+	case *op.CommitMulti:
+		return "commit"
 	case *op.Check, *op.CheckSince:
 		return "check"
 	case *op.Advise:

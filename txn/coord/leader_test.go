@@ -39,7 +39,7 @@ func TestFracturedExec(t *testing.T) {
 			}
 			return nil
 		}
-		for _, step := range []string{"prewrite", "check", "decide", "resolve"} {
+		for _, step := range []string{"prepare", "commit", "prewrite", "check", "decide", "resolve"} {
 			for _, after := range []bool{false, true} {
 				n++
 				v, done := fmt.Sprint(n), false
@@ -53,7 +53,12 @@ func TestFracturedExec(t *testing.T) {
 				if s.set(hook, nil); after {
 					s.set(nil, hook)
 				}
-				_, err := transact(tc, get("other"), set(a, v), set(b, v))
+				var err error
+				if ops := []op.Op{get("other"), set(a, v), set(b, v)}; step == "prepare" || step == "commit" {
+					_, _, err = tc.Atomic(context.Background(), ops, nil)
+				} else {
+					_, err = transact(tc, ops...)
+				}
 				s.set(nil, nil)
 				for node := range c.Nodes {
 					out := c.Do(node, get(a), get(b))
