@@ -5,7 +5,9 @@
 //
 //  1. pending -> committed happens only in Decide, before the deadline; pending -> aborted and absent -> aborted only in
 //     Settle. Both are entries in the home partition's log, so exactly one of them wins.
-//  2. A home prewrite that finds any record is refused: somebody who met an intent before the record was there has ended the
+//     In a transaction whose operations are known beforehand the record is made in the entry that commits it: absent -> committed
+//     happens only in Commit, before the deadline.
+//  2. A home prewrite or Commit that finds any record is refused: somebody who met an intent before the record was there has ended the
 //     transaction.
 //  3. Intents turn to versions only when the record says committed, and are removed only when it says aborted.
 //

@@ -15,6 +15,8 @@
 // reader to the record. A coordinator that dies leaves intents whose record is pending: whoever meets them after the deadline
 // ends the transaction as aborted, by the same kind of entry, so exactly one of the two wins.
 //
+// Transactions whose operations are known beforehand (EXEC) need neither a snapshot nor checks: see direct.go.
+//
 // Interactive transactions (Tx) go the same way, one step at a time. A pessimistic one locks what it touches, which is advice only,
 // and may move its snapshot on: S is then the moment of the last move, at which all that it has seen still held.
 //
