@@ -35,7 +35,7 @@ func TestSameLogSameBytes(t *testing.T) {
 	seen := map[op.Status]int{}
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			log := randomLog(seed+3, 80)
+			log := randomLog(seed+3, 110)
 			whole := newReplica(t, op.Position{}, loadEnd)
 			results := whole.play(log, func() int { return len(log) })
 			countStatuses(t, results, seen)
