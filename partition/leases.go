@@ -118,6 +118,17 @@ func (l *leases) tenure(name []byte) tenure {
 	return l.byLock[string(name)].tenure
 }
 
+// mayHoldLook is among how many holders an owner is looked for.
+const mayHoldLook = 64
+
+// mayHold tells whether an owner may be one of the holders of a lock. False: it is none. Among very many it is not looked for.
+func (l *leases) mayHold(name, owner []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held := l.byLock[string(name)].leases
+	return len(held) > mayHoldLook || slices.ContainsFunc(held, func(e *lease) bool { return e.owner == string(owner) })
+}
+
 func (l *leases) nudge() {
 	select {
 	case l.wake <- struct{}{}:

@@ -32,9 +32,19 @@ func (r *Replica) Submit(u fsm.Unit) (*Pending, error) {
 		return nil, ErrNotLeader
 	}
 	u, _ = r.waiters.yield(u)
-	p, err := r.submit(&Pending{ops: u, units: 1, encoded: fsm.AppendUnit(nil, u)})
+	return r.submitAndPassOn(&Pending{ops: u, units: 1, encoded: fsm.AppendUnit(nil, u)}, u)
+}
+
+// submitAndPassOn is submit, with the locks that the operations free for those who wait for them, in the same log entry.
+func (r *Replica) submitAndPassOn(p *Pending, ops []op.Op) (*Pending, error) {
+	if r.waiters.places.Load() == 0 {
+		return r.submit(p)
+	}
+	r.queue.hold()
+	defer r.queue.release()
+	p, err := r.submit(p)
 	if err == nil {
-		r.waiters.anticipate(u)
+		r.waiters.anticipate(ops)
 	}
 	return p, err
 }
@@ -56,12 +66,7 @@ func (r *Replica) SubmitNumbered(units []fsm.Unit, encoded []byte, number fsm.Nu
 		}
 	}
 	p.encoded = encoded
-	ops := p.ops
-	sent, err := r.submit(p)
-	if err == nil {
-		r.waiters.anticipate(ops)
-	}
-	return sent, err
+	return r.submitAndPassOn(p, p.ops)
 }
 
 func (r *Replica) submit(p *Pending) (*Pending, error) {

@@ -85,6 +85,7 @@ type queue struct {
 	units   []*Pending
 	ops     int
 	bytes   int
+	holds   int // who is about to put more that belongs into the same entry
 	stopped bool
 }
 
@@ -110,6 +111,21 @@ func (q *queue) put(p *Pending) error {
 	return nil
 }
 
+// hold keeps what is in the queue there until release, which soon follows: more is to go into the same entry.
+func (q *queue) hold() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.holds++
+}
+
+func (q *queue) release() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.holds--; q.holds == 0 {
+		q.arrived.Signal()
+	}
+}
+
 // gatherTurns is how many turns on the processor the proposer leaves to others before it takes what waits. Connections that have
 // a command at hand put it into the queue meanwhile, and it goes into the same entry. It costs nothing when nobody else wants to
 // run. Measured with 50 clients on 2 cores: 57 us of CPU for a write without it, 48 with one turn, 44 with four.
@@ -125,12 +141,11 @@ func gather() {
 func (q *queue) take() []*Pending {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.units) == 0 && !q.stopped {
-		q.arrived.Wait()
-	}
+	q.await()
 	q.mu.Unlock()
 	gather()
 	q.mu.Lock()
+	q.await()
 	ops, bytes, n := 0, 0, 0
 	for _, p := range q.units {
 		if n > 0 && (ops+len(p.ops) > q.limits.EntryOps || bytes+len(p.encoded) > q.limits.EntryBytes) {
@@ -147,6 +162,13 @@ func (q *queue) take() []*Pending {
 	q.ops -= ops
 	q.bytes -= bytes
 	return taken
+}
+
+// await waits for units. q.mu is held, save while it waits.
+func (q *queue) await() {
+	for (len(q.units) == 0 || q.holds > 0) && !q.stopped {
+		q.arrived.Wait()
+	}
 }
 
 // stop ends take and put, and gives back what waits.

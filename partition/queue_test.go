@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 
 	"kahuna/fsm"
+	"kahuna/op"
 )
 
 func pending(ops, bytes int) *Pending {
@@ -84,4 +86,27 @@ func TestQueueStops(t *testing.T) {
 	if got := q.take(); len(got) != 0 {
 		t.Errorf("taken after it stopped: %v", got)
 	}
+}
+
+// TestHoldKeepsTheQueue sees that what is put between hold and release goes into one entry, whoever waits for it meanwhile.
+func TestHoldKeepsTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(Limits{QueueOps: 10, QueueBytes: 1000, EntryOps: 10, EntryBytes: 1000})
+		taken := make(chan []*Pending, 1)
+		go func() { taken <- q.take() }()
+		synctest.Wait()
+		q.hold()
+		put := func() {
+			if err := q.put(&Pending{ops: fsm.Unit{&op.LockRelease{}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put()
+		synctest.Wait()
+		put()
+		q.release()
+		if n := len(<-taken); n != 2 {
+			t.Errorf("%d units in the entry", n)
+		}
+	})
 }

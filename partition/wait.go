@@ -181,10 +181,17 @@ func (w *waiters) stand(o *op.LockAcquire, c *caller) error {
 	p.away, p.soft, p.resting = false, false, false
 	p.line.join(p)
 	w.grant(p.line)
-	if !p.judged && !p.over && p.underWay == 0 && len(p.callers) > 0 {
+	if !p.judged && !p.over && p.underWay == 0 && len(p.callers) > 0 && w.answerable(p) {
 		w.try(p)
 	}
 	return nil
+}
+
+// answerable tells whether the log may have another answer for an owner who waits than that he is to wait: he may hold the lock, or
+// the request clashes with how it is held. Who is just to wait costs no log entry.
+func (w *waiters) answerable(p *place) bool {
+	t, _ := p.line.expected()
+	return t.clashes(&p.ask) || w.holds(p.ask.Name, p.ask.Owner)
 }
 
 // placeOf is an owner's place in the line of a lock. Who asks for another mode than it waits for loses that place.

@@ -23,11 +23,14 @@ import (
 //     those who left.
 //  2. A line that is not empty has a grant under way, or its first place can't be granted as the lock is held, or its first place
 //     rests, which ends when its caller comes back or returnGap is over. So no line is forgotten.
-//  3. A caller whose place has proposals under way is not told that nothing was changed before they have ended.
+//  3. Of an owner who waits and has no proposal under way, either the lock is not held by it, as applied, or the log has said that it
+//     holds it in another mode. So who does not hold it costs no log entry: a change that makes it a holder is seen as it is applied.
+//  4. A caller whose place has proposals under way is not told that nothing was changed before they have ended.
 type waiters struct {
 	submit   func(u fsm.Unit, ended func([]op.Result, error)) error // must not wait, and may call ended at once only from elsewhere
 	mono     func() time.Duration
-	held     func(name []byte) tenure // how a lock is held, as applied
+	held     func(name []byte) tenure            // how a lock is held, as applied
+	holds    func(name, owner []byte) (may bool) // an owner may be one of its holders, as applied; not: it is none
 	perLock  int
 	quota    *Quota
 	unitOps  int
@@ -83,7 +86,7 @@ func (q *Quota) put() {
 }
 
 func newWaiters(r *Replica) *waiters {
-	w := &waiters{mono: r.cfg.Clock.Mono, held: r.leases.tenure, submit: r.submitFor, perLock: r.cfg.Limits.LockWaiters, quota: r.cfg.Waiters,
+	w := &waiters{mono: r.cfg.Clock.Mono, held: r.leases.tenure, holds: r.leases.mayHold, submit: r.submitFor, perLock: r.cfg.Limits.LockWaiters, quota: r.cfg.Waiters,
 		unitOps: grantUnit, lines: map[string]*line{}, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 	if n := r.cfg.Limits.EntryOps; n > 0 {
 		w.unitOps = min(n, grantUnit)
@@ -112,13 +115,26 @@ func (w *waiters) changed(c *mvcc.Change) {
 	}
 	before := l.held
 	l.held = tenure{}
+	var state op.LockState
 	if !c.Record.Deleted {
-		if state, err := locks.Decode(c.Record); err == nil {
-			l.held = tenureOf(&state)
+		if s, err := locks.Decode(c.Record); err == nil {
+			state, l.held = s, tenureOf(&s)
 		}
 	}
 	if l.held.freer(before) {
 		w.grant(l)
+	}
+	w.serveHolders(l, &state)
+}
+
+// serveHolders asks for those who wait for a lock that they have got by another request meanwhile, as when a client sent its command
+// again: they get their token.
+func (w *waiters) serveHolders(l *line, state *op.LockState) {
+	for i := range state.Holds {
+		p := l.places[string(state.Holds[i].Owner)]
+		if p != nil && p.at != nil && p.underWay == 0 && !p.holds && !p.resting && len(p.callers) > 0 {
+			w.try(p)
+		}
 	}
 }
 

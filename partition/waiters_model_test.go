@@ -45,6 +45,7 @@ type game struct {
 type call struct {
 	owner  string
 	number uint64 // of its place
+	turn   int    // when it began
 	gone   bool   // its client is: a grant is to be given back
 	over   bool   // its time is
 }
@@ -67,6 +68,7 @@ func (g *game) ask() *op.LockAcquire {
 }
 
 func (g *game) step() {
+	g.turn++
 	switch n := g.r.IntN(100); {
 	case n < 25:
 		g.apply()
@@ -93,13 +95,13 @@ func (g *game) call(o *op.LockAcquire) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	g.calls[c] = &call{owner: string(o.Owner), number: c.place.number}
+	g.calls[c] = &call{owner: string(o.Owner), number: c.place.number, turn: g.turn}
 }
 
 // hold locks without waiting.
 func (g *game) hold(o *op.LockAcquire) {
 	unit, _ := g.w.yield(fsm.Unit{o})
-	g.log = append(g.log, rigUnit{ops: unit, plain: true, seen: g.w.numbers, ended: func(results []op.Result, err error) {
+	g.log = append(g.log, rigUnit{ops: unit, plain: true, seen: g.w.numbers, turn: g.turn, ended: func(results []op.Result, err error) {
 		if err == nil && results[0].Done {
 			g.told[string(o.Owner)] = true
 		}
@@ -203,17 +205,17 @@ func (g *game) checkOrder(o op.Op, u *rigUnit) {
 	}
 	for c, k := range g.calls {
 		p := c.place
-		if k.number < number && !k.over && p.at != nil && !p.resting && !g.excused(p, u) {
+		if k.number < number && !k.over && p.at != nil && !p.resting && !g.excused(k, p, u) {
 			g.t.Fatalf("%s gets the lock before %s, who waits", ownerOf(o), k.owner)
 		}
 	}
 }
 
-// excused tells whether a place may be overtaken by a grant: it came back after the grant was proposed, or it has no part in it, for
+// excused tells whether a place may be overtaken by a grant: its call came after the grant was proposed, or it has no part in it, for
 // it names another number of permits.
-func (g *game) excused(p *place, u *rigUnit) bool {
+func (g *game) excused(k *call, p *place, u *rigUnit) bool {
 	t, _ := p.line.expected()
-	return t.clashes(&p.ask) || p.underWay > 0 && !p.granting && !p.judged
+	return t.clashes(&p.ask) || k.turn > u.turn
 }
 
 // finish lets everybody who holds the lock go, until all who wait are served, and looks at what is left.

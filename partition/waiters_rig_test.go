@@ -1,6 +1,8 @@
 package partition
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,6 +25,7 @@ type rig struct {
 	refuse  error     // what proposals are refused with; nil: they are taken
 	grants  map[string]op.Timestamp
 	onGrant func(o op.Op, unit *rigUnit)
+	turn    int
 }
 
 type rigUnit struct {
@@ -31,13 +34,14 @@ type rigUnit struct {
 	results []op.Result
 	plain   bool // not of the table
 	seen    uint64
+	turn    int // when it was proposed
 }
 
 var rigLock = []byte("l")
 
 func newRig(t *testing.T) *rig {
 	r := &rig{t: t, view: viewtest.New(), grants: map[string]op.Timestamp{}}
-	r.w = &waiters{mono: r.clock.Mono, held: r.held, submit: r.submit, perLock: 100, quota: &Quota{Max: 1000}, unitOps: 3,
+	r.w = &waiters{mono: r.clock.Mono, held: r.held, holds: r.holds, submit: r.submit, perLock: 100, quota: &Quota{Max: 1000}, unitOps: 3,
 		lines: map[string]*line{}, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 	r.w.mono = func() time.Duration { return r.clock.mono }
 	r.w.lead()
@@ -52,11 +56,16 @@ func (r *rig) held([]byte) tenure {
 	return tenureOf(state)
 }
 
+func (r *rig) holds(_, owner []byte) bool {
+	state := r.state()
+	return state != nil && slices.ContainsFunc(state.Holds, func(h op.Hold) bool { return bytes.Equal(h.Owner, owner) })
+}
+
 func (r *rig) submit(u fsm.Unit, ended func([]op.Result, error)) error {
 	if r.refuse != nil {
 		return r.refuse
 	}
-	r.log = append(r.log, rigUnit{ops: u, ended: ended, seen: r.w.numbers})
+	r.log = append(r.log, rigUnit{ops: u, ended: ended, seen: r.w.numbers, turn: r.turn})
 	return nil
 }
 
@@ -64,7 +73,7 @@ func (r *rig) submit(u fsm.Unit, ended func([]op.Result, error)) error {
 func (r *rig) plain(o op.Op) (got *op.Result) {
 	got = &op.Result{Status: op.Again}
 	unit, _ := r.w.yield(fsm.Unit{o})
-	r.log = append(r.log, rigUnit{ops: unit, plain: true, seen: r.w.numbers, ended: func(results []op.Result, err error) {
+	r.log = append(r.log, rigUnit{ops: unit, plain: true, seen: r.w.numbers, turn: r.turn, ended: func(results []op.Result, err error) {
 		if err == nil {
 			*got = results[0]
 		}

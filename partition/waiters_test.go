@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"kahuna/fsm"
 	"kahuna/op"
 )
 
@@ -469,5 +470,44 @@ func TestManyNamesLeaveNothing(t *testing.T) {
 		r.log = nil
 		r.want(c, "token")
 	}
+	r.wantEmpty()
+}
+
+// TestWaitingCostsNoEntry sees that who comes to wait for a lock that somebody else holds puts nothing into the log, and that the lock
+// is passed on to him in one entry with its release.
+func TestWaitingCostsNoEntry(t *testing.T) {
+	r := newRig(t)
+	r.lock(exclusive("h"))
+	w := r.enter(exclusive("w"))
+	if len(r.log) != 0 {
+		t.Errorf("%d proposals for who just waits", len(r.log))
+	}
+	unlock := fsm.Unit{&op.LockRelease{Name: rigLock, Owner: []byte("h")}}
+	r.log = append(r.log, rigUnit{ops: unlock, plain: true})
+	r.w.anticipate(unlock)
+	if len(r.log) != 2 {
+		t.Errorf("%d proposals for a release", len(r.log))
+	}
+	r.settle()
+	r.want(w, "token")
+	r.unlock("w")
+	r.wantEmpty()
+}
+
+// TestHolderByAnotherRequest sees that who waits behind others is told when he comes to hold the lock by another request, which was on
+// its way when he came.
+func TestHolderByAnotherRequest(t *testing.T) {
+	r := newRig(t)
+	r.lock(shared("r"))
+	r.plain(shared("a"))
+	w, a := r.enter(exclusive("w")), r.enter(shared("a"))
+	r.want(a, "")
+	r.settle()
+	r.want(a, "token")
+	r.want(w, "")
+	r.unlock("a")
+	r.unlock("r")
+	r.want(w, "token")
+	r.unlock("w")
 	r.wantEmpty()
 }
