@@ -35,6 +35,7 @@ func scriptingRows() []Command {
 		return c
 	}
 	return grouped("scripting", "scripting", []Command{
+		functionRow(),
 		run("eval", "2.6.0", "Runs a Lua script as one transaction, over any keys.", false, false),
 		run("evalsha", "2.6.0", "Runs a script that any node knows, by the SHA1 of its text.", false, true),
 		run("eval_ro", "7.0.0", "As EVAL, for scripts that do not write.", true, false),
