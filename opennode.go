@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -181,10 +182,11 @@ func info(cfg *config.Config, ports *ports, k *kahunaNode, started time.Time) fu
 		if k.server != nil { // the handler asks once while it is made
 			served = k.server.Stats()
 		}
+		user, system := cpuTime()
 		return commands.NodeInfo{Program: "kahuna", Version: version.Get().Version, RedisVersion: redisVersion, NodeID: s.NodeID, NodeName: name,
 			ClusterID: s.ClusterID, Started: started, Port: port(ports.client), ClusterPort: port(ports.cluster), PeerPort: port(ports.peer),
 			AdminPort: port(ports.admin), ClientsMax: cfg.ClientsMax, Nodes: s.Nodes, Partitions: s.Partitions, Leaders: s.Leaders, Replicas: s.Replication,
-			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes, MemoryBytes: memoryBytes(), Keys: s.Keys,
+			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes, MemoryBytes: memoryBytes(), CPUUser: user, CPUSystem: system, Keys: s.Keys,
 			IdleSeconds: int64(cfg.IdleTimeout.Seconds()), ProcessID: os.Getpid(), OS: runtime.GOOS + " " + runtime.GOARCH, Commands: served.Commands,
 			BytesIn: served.BytesIn, BytesOut: served.BytesOut, Rejected: served.Rejected,
 			Extra: append(append(placementFields(&s), historyFields(&s)...), commands.Field{Name: "messages_not_delivered_to_nodes", Value: strconv.FormatInt(k.messages.relay.Dropped(), 10)})}
@@ -211,6 +213,15 @@ func memoryBytes() int64 {
 	sample := []gometrics.Sample{{Name: "/memory/classes/total:bytes"}}
 	gometrics.Read(sample)
 	return int64(sample[0].Value.Uint64())
+}
+
+// cpuTime is what the process has used of the processors.
+func cpuTime() (user, system time.Duration) {
+	var used syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &used) != nil {
+		return 0, 0
+	}
+	return time.Duration(used.Utime.Nano()), time.Duration(used.Stime.Nano())
 }
 
 // kahunaNode is the node with what serves its clients.

@@ -37,7 +37,7 @@ var channelUses = map[string]channelUse{
 // may not give them. (KEYS, SCAN and their like show names only, and are kept from users by their categories, as in Redis.)
 var spans = map[string]int{"kprefix": 1, "kchanges": 1, "krange": 2}
 
-// readWords are the options by which a command reads what it writes. Without one of them the right to write is enough.
+// readWords are the options, behind the value, by which a command reads what it writes. Without one of them the right to write is enough.
 var readWords = map[string][]string{
 	"set":  {"GET", "IFEQ", "IFNE"},
 	"kset": {"IFEQ"},
@@ -122,7 +122,7 @@ func (c *Command) ruledKeys(args [][]byte, keys []acl.Key) []acl.Key {
 	}
 	for i := c.FirstKey; i <= last && i < len(args); i += c.Step {
 		need := c.access.needs[min(len(keys), len(c.access.needs)-1)]
-		if words := c.access.reads; words != nil && !names(args[i+1:], words) {
+		if words := c.access.reads; words != nil && !names(args[min(i+2, len(args)):], words) {
 			need = acl.Write
 		}
 		keys = append(keys, acl.Key{Name: args[i], Need: need, At: i})

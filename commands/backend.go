@@ -69,6 +69,8 @@ type NodeInfo struct {
 	Replicas     int // nodes that hold each partition
 	StoreBytes   int64
 	MemoryBytes  int64
+	CPUUser      time.Duration // that the process has used
+	CPUSystem    time.Duration
 	LogBytes     int64
 	Extra        []Field // further lines for INFO's section "Cluster"
 }

@@ -11,8 +11,8 @@ func configRow() Command {
 	const flags = "admin noscript loading stale"
 	return Command{Name: "config", Arity: -2, Flags: flags, Since: "2.0.0", Summary: "The settings of the server.", Complexity: "Depends on subcommand.", Sub: []Command{
 		{Name: "get", Arity: -3, Flags: flags, Syntax: "parameter [parameter ...]", Since: "2.0.0", Complexity: "O(N) when N is the number of settings", Summary: "The settings whose names match patterns: a map. Beside this server's own there are those of Redis that tools look at.", parse: parseConfigGet},
-		{Name: "set", Arity: -4, Flags: flags, Syntax: "parameter value [parameter value ...]", Since: "2.0.0", Complexity: "O(N) when N is the number of settings", Summary: "Changes settings of this node until it ends: notify-keyspace-events (set it on all nodes), slowlog-log-slower-than, slowlog-max-len and protected-mode; and, on all nodes for good, requirepass. All of them, or none on an error.", parse: parseConfigSet},
-		{Name: "resetstat", Arity: 2, Flags: flags, Since: "2.0.0", Complexity: "O(1)", Summary: "Sets the number of connections received back to 0.", parse: parseConfigResetStat},
+		{Name: "set", Arity: -4, Flags: flags, Syntax: "parameter value [parameter value ...]", Since: "2.0.0", Complexity: "O(N) when N is the number of settings", Summary: "Changes settings of this node until it ends: notify-keyspace-events (set it on all nodes), slowlog-log-slower-than, slowlog-max-len, acllog-max-len and protected-mode; and, on all nodes for good, requirepass. All of them, or none on an error.", parse: parseConfigSet},
+		{Name: "resetstat", Arity: 2, Flags: flags, Since: "2.0.0", Complexity: "O(1)", Summary: "Sets the number of connections received, and those of errors, back to 0.", parse: parseConfigResetStat},
 		{Name: "rewrite", Arity: 2, Flags: flags, Since: "2.8.0", Complexity: "O(1)", Summary: "Always an error: the settings file is the operator's.", parse: parseConfigRewrite},
 		{Name: "help", Arity: 2, Flags: "loading stale", Since: "5.0.0", Complexity: "O(1)", Summary: "The subcommands.", parse: parseHelp("config")},
 	}}
@@ -45,6 +45,10 @@ var tunables = []tunable{
 		}
 		return func() { h.events.classes.Store(classes) }, ""
 	}},
+	{"acllog-max-len", func(h *Handler) string { return itoa(int64(h.denials.size())) }, func(h *Handler, value []byte) (func(), string) {
+		v, reason := integerSetting(value, 0, denialsLimit)
+		return func() { h.denials.resize(int(v)) }, reason
+	}},
 	{"slowlog-max-len", func(h *Handler) string { return itoa(h.slow.most.Load()) }, func(h *Handler, value []byte) (func(), string) {
 		v, reason := integerSetting(value, 0, slowMostLimit)
 		return func() { h.slow.resize(v) }, reason
@@ -76,7 +80,7 @@ func (h *Handler) redisSettings() []Setting {
 		{"appendonly", "yes"}, {"appendfsync", "always"}, {"save", ""}, {"databases", "1"}, {"maxmemory", "0"}, {"maxmemory-policy", "noeviction"},
 		{"maxclients", itoa(int64(info.ClientsMax))}, {"port", itoa(int64(info.Port))}, {"timeout", itoa(info.IdleSeconds)}, {"cluster-enabled", "no"},
 		{"replica-read-only", "yes"}, {"slave-read-only", "yes"}, {"proto-max-bulk-len", itoa(int64(h.limits.ValueBytes))},
-		{"latency-monitor-threshold", "0"},
+		{"latency-monitor-threshold", "0"}, {"replicaof", ""}, {"slaveof", ""}, {"daemonize", "no"},
 	}
 }
 
@@ -136,6 +140,9 @@ func parseConfigSet(p *parser) request {
 			p.failSetting(name, "duplicate parameter")
 		}
 		seen[name] = true
+	}
+	for i := 0; i < len(words); i += 2 {
+		name := lower(words[i])
 		if name == passwordSetting {
 			text := string(words[i+1])
 			password = &text

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -10,7 +11,8 @@ import (
 )
 
 const (
-	denialsMax     = 128 // lines of ACL LOG, as in Redis
+	denialsDefault = 128    // lines of ACL LOG, as in Redis
+	denialsLimit   = 10_000 // for the setting acllog-max-len
 	denialTogether = time.Minute
 )
 
@@ -29,9 +31,32 @@ type denial struct {
 
 // denials are what was refused on this node, newest last.
 type denials struct {
-	mu    sync.Mutex
+	mu    sync.Mutex // guards what follows
 	lines []denial
 	next  int64
+	most  int // lines that are kept
+}
+
+// resize says how many lines are kept.
+func (l *denials) resize(most int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.most = most
+	l.shorten()
+}
+
+// size is how many lines are kept.
+func (l *denials) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.most
+}
+
+// shorten drops the oldest lines beyond the limit. l.mu is held.
+func (l *denials) shorten() {
+	if over := len(l.lines) - l.most; over > 0 {
+		l.lines = slices.Delete(l.lines, 0, over)
+	}
 }
 
 // add notes a denial. What comes again within a minute is counted with what was there.
@@ -50,10 +75,8 @@ func (l *denials) add(d denial) {
 	if d.count == 1 {
 		l.next++
 	}
-	if len(l.lines) >= denialsMax {
-		l.lines = l.lines[1:]
-	}
 	l.lines = append(l.lines, d)
+	l.shorten()
 }
 
 func (l *denials) reset() {

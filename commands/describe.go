@@ -109,6 +109,14 @@ func (c *Command) accessOf(i int) []string {
 	return strings.Fields(specs[min(i, len(specs)-1)])
 }
 
+// accessIn is accessOf for a command line: without an option that reads, a command of readWords only overwrites.
+func (c *Command) accessIn(args [][]byte, i int) []string {
+	if words := readWords[c.fullName()]; words != nil && !names(args[min(c.FirstKey+2, len(args)):], words) {
+		return []string{"OW", "update"}
+	}
+	return c.accessOf(i)
+}
+
 type specField struct {
 	name  string
 	value int

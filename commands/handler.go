@@ -58,6 +58,8 @@ type Handler struct {
 	users     *acl.Users
 	guesses   guesses
 	denials   denials
+	errors    errorCounts
+	noteError func(text string) // errors.note, made once
 	protected atomic.Bool
 	member    func() bool
 	isMember  atomic.Bool // member said so once
@@ -97,6 +99,8 @@ func NewHandler(o Options) *Handler {
 	h.events.classes.Store(classes)
 	h.slow.over.Store(slowOverDefault)
 	h.slow.most.Store(slowMostDefault)
+	h.denials.most = denialsDefault
+	h.noteError = h.errors.note
 	h.openUsers(&o.Users)
 	h.cursors = newCursors(h.limits.ScanPositions, o.Rand)
 	return h
@@ -143,12 +147,14 @@ func (h *Handler) forget(s *Session) {
 	}
 }
 
-// clients are the open sessions in the order of their ids.
+// clients are the open sessions in the order of their ids, without those that were cut off.
 func (h *Handler) clients() []*Session {
 	h.mu.Lock()
 	all := make([]*Session, 0, len(h.sessions))
 	for _, s := range h.sessions {
-		all = append(all, s)
+		if !s.wasCut.Load() {
+			all = append(all, s)
+		}
 	}
 	h.mu.Unlock()
 	slices.SortFunc(all, func(a, b *Session) int { return int(a.conn.ID - b.conn.ID) })

@@ -3,6 +3,7 @@ package commands
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"kahuna/pubsub"
 )
@@ -52,6 +53,7 @@ func (s *Session) infoSections(i *NodeInfo) []infoSection {
 	clients, ever := h.count()
 	cluster := []Field{{"cluster_enabled", enabled}, number("nodes", i.Nodes), number("partitions", i.Partitions),
 		number("partitions_led_here", i.Leaders), number("replicas_per_partition", i.Replicas), {"cluster_id", i.ClusterID}}
+	errorsTotal, errorsByPrefix := h.errors.fields()
 	return []infoSection{
 		{"Server", []Field{
 			{"redis_version", i.RedisVersion}, {i.Program + "_version", i.Version}, {"redis_mode", s.mode()}, {"os", i.OS}, {"arch_bits", "64"},
@@ -64,11 +66,12 @@ func (s *Session) infoSections(i *NodeInfo) []infoSection {
 		{"Memory", []Field{number("used_memory", i.MemoryBytes), {"used_memory_human", human(i.MemoryBytes)}, {"maxmemory", "0"}, {"maxmemory_policy", "noeviction"}}},
 		{"Persistence", []Field{{"loading", "0"}, {"aof_enabled", "1"}, {"aof_last_write_status", "ok"}, number("store_bytes", i.StoreBytes), number("log_bytes", i.LogBytes)}},
 		{"Stats", []Field{number("total_connections_received", ever), number("total_commands_processed", i.Commands), number("total_net_input_bytes", i.BytesIn),
-			number("total_net_output_bytes", i.BytesOut), number("rejected_connections", i.Rejected), {"evicted_keys", "0"},
+			number("total_net_output_bytes", i.BytesOut), number("rejected_connections", i.Rejected), {"evicted_keys", "0"}, number("total_error_replies", errorsTotal),
 			number("pubsub_channels", h.hub.Count(pubsub.Channel)), number("pubsub_patterns", h.hub.Count(pubsub.Pattern)), number("pubsubshard_channels", h.hub.Count(pubsub.Shard))}},
 		{"Replication", []Field{{"role", "master"}, {"connected_slaves", "0"}, {"master_repl_offset", "0"}}},
 		{"Modules", nil},
-		{"Errorstats", nil},
+		{"Errorstats", errorsByPrefix},
+		{"CPU", []Field{{"used_cpu_sys", seconds(i.CPUSystem)}, {"used_cpu_user", seconds(i.CPUUser)}}},
 		{"Cluster", append(cluster, i.Extra...)},
 		{"Keyspace", keyspace(i.Keys)},
 	}
@@ -100,8 +103,11 @@ type clientCounts struct{ open, listening, watching, blocked int }
 func (h *Handler) count() (c clientCounts, ever int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c.open = len(h.sessions)
 	for _, s := range h.sessions {
+		if s.wasCut.Load() {
+			continue
+		}
+		c.open++
 		if s.kind() == "pubsub" {
 			c.listening++
 		}
@@ -119,6 +125,9 @@ func (h *Handler) resetCounts() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.opened = 0
+	h.errors.reset()
 }
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.6f", d.Seconds()) }
 
 func number[T int | int64](name string, v T) Field { return Field{name, fmt.Sprint(v)} }

@@ -131,7 +131,7 @@ func parseGetKeys(withFlags bool) func(p *parser) request {
 				if withFlags {
 					c.w.Array(2)
 					c.w.Bulk(line[i])
-					writeWords(c.w, row.accessOf(nth))
+					writeWords(c.w, row.accessIn(line, nth))
 					continue
 				}
 				c.w.Bulk(line[i])

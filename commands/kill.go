@@ -32,7 +32,9 @@ func parseClientKill(p *parser) request {
 		case p.is("LADDR"):
 			f.laddr = string(p.next())
 		case p.is("USER"):
-			f.user = string(p.next())
+			if f.user = string(p.next()); p.h.users.Get(f.user) == nil {
+				p.fail("ERR No such user '" + shown([]byte(f.user), 128) + "'")
+			}
 		case p.is("MAXAGE"):
 			if f.olderThan = p.int(); f.olderThan < 1 {
 				p.fail(errMaxAge)
@@ -77,11 +79,19 @@ func (h *Handler) kill(f killFilter, caller *Session) (n int) {
 		n++
 		if s == caller {
 			s.closing = true
-		} else if s.conn.Kill != nil {
-			s.conn.Kill()
+		} else {
+			s.cut()
 		}
 	}
 	return n
+}
+
+// cut closes the connection from outside. It is gone for who looks at the connections from then on.
+func (s *Session) cut() {
+	if s.conn.Kill != nil {
+		s.wasCut.Store(true)
+		s.conn.Kill()
+	}
 }
 
 func (f *killFilter) chooses(s *Session) bool {

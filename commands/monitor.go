@@ -34,12 +34,28 @@ func (m *monitors) remove(s *Session) {
 }
 
 // feed shows a command to all monitors, without its secrets. What only administrators say is not shown, as in Redis.
+// RESET is not shown to who says it, for that ends MONITOR there.
 func (m *monitors) feed(s *Session, row *Command, args [][]byte) {
 	if row.has("admin") {
 		return
 	}
+	from := s.conn.Remote
+	if row.Name == "reset" {
+		s.leaveMonitor()
+	}
+	m.show(s, from, args)
+}
+
+// feedScripted shows a command that a script calls.
+func (m *monitors) feedScripted(s *Session, row *Command, args [][]byte) {
+	if !row.has("admin") {
+		m.show(s, "lua", args)
+	}
+}
+
+func (m *monitors) show(s *Session, from string, args [][]byte) {
 	now := s.h.now()
-	line := fmt.Appendf(nil, "%d.%06d [0 %s]", now.Unix(), now.Nanosecond()/1000, s.conn.Remote)
+	line := fmt.Appendf(nil, "%d.%06d [0 %s]", now.Unix(), now.Nanosecond()/1000, from)
 	for _, a := range public(args) {
 		line = append(line, ' ')
 		line = appendQuoted(line, a)

@@ -65,6 +65,9 @@ func (h *Handler) Changed(changes []mvcc.Change) {
 			h.notify(classes, 'h', "hdel", c.Name.Key)
 		}
 		event, letter := eventOf(c)
+		if !c.WasLive && !c.Record.Deleted {
+			h.notify(classes, 'n', "new", c.Name.Key)
+		}
 		h.notify(classes, letter, event, c.Name.Key)
 		if c.Cause == op.KindSet && c.Record.ExpireAt != 0 && !c.Record.Deleted {
 			h.notify(classes, 'g', "expire", c.Name.Key)

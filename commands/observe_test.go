@@ -48,8 +48,13 @@ func TestMonitor(t *testing.T) {
 	if got := m.do(t, "PING"); got != "+PONG\r\n" || !m.s.Listening() {
 		t.Errorf("%q", got)
 	}
-	m.do(t, "RESET")
-	m.took()
+	c.send([]string{"DISCARD"}, []string{"EVAL", "redis.call('SET', KEYS[1], 'v')", "1", "k"})
+	if got := m.took(); !strings.Contains(got, `"EVAL"`) || !strings.HasSuffix(got, "[0 lua] \"SET\" \"k\" \"v\"\r\n") {
+		t.Errorf("a script: %q", got)
+	}
+	if got := m.do(t, "RESET"); got != "+RESET\r\n" || m.took() != "" {
+		t.Errorf("RESET: %q", got)
+	}
 	c.do(t, "PING")
 	if got := m.took(); got != "" || r.monitors.n.Load() != 0 {
 		t.Errorf("after RESET: %q", got)

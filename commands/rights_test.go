@@ -193,10 +193,14 @@ func TestDenialsAreCounted(t *testing.T) {
 	if len(lines) != 3 || lines[0].count != 1 || lines[1].count != 3 || lines[1].object != "get" || lines[2].reason != "auth" {
 		t.Errorf("%+v", lines)
 	}
-	for i := range 2 * denialsMax {
+	for i := range 2 * denialsDefault {
 		r.denials.add(denial{object: fmt.Sprint(i)})
 	}
-	if n := len(r.denials.newest(1000)); n != denialsMax {
+	if n := len(r.denials.newest(1000)); n != denialsDefault {
+		t.Errorf("%d lines", n)
+	}
+	r.send(t, "CONFIG SET acllog-max-len 3")
+	if n := len(r.denials.newest(1000)); n != 3 {
 		t.Errorf("%d lines", n)
 	}
 }
@@ -239,5 +243,24 @@ func BenchmarkAdmit(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestValueIsNoOption: a value that looks like an option asks for no more rights.
+func TestValueIsNoOption(t *testing.T) {
+	r := newRig(Limits{})
+	r.send(t, "ACL SETUSER w on nopass +@all %W~*")
+	c := r.client(1, 2)
+	c.do(t, "AUTH w x")
+	for line, want := range map[string]string{
+		"SET k get": "+OK\r\n", "SET k v GET": "-NOPERM No permissions to access a key\r\n",
+		"COMMAND GETKEYSANDFLAGS SET k get": "*1\r\n*2\r\n$1\r\nk\r\n*2\r\n+OW\r\n+update\r\n",
+	} {
+		if got := c.do(t, line); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+	if got := c.do(t, "KSET new ifeq"); got != ":1\r\n" {
+		t.Errorf("KSET: %q", got)
 	}
 }

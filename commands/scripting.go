@@ -197,6 +197,9 @@ func (h *scriptHost) Call(args [][]byte, reply *resp.Writer) error {
 		reply.Error(denied.Error())
 		return nil
 	}
+	if monitors := &h.tx.s.h.monitors; monitors.n.Load() > 0 {
+		monitors.feedScripted(h.tx.s, row, args)
+	}
 	h.request = h.tx.s.parse(row, args[skip:])
 	h.call = call{s: h.tx.s, w: reply, d: h.tx.d, inTxn: true}
 	err := h.call.perform(h.ctx, &h.request)

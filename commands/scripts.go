@@ -34,7 +34,7 @@ type ScriptOptions struct {
 const scriptsMax = 10_000
 
 func (c *scripts) init(o Options) {
-	c.engine = script.New(script.Options{Limits: o.Scripts.Limits, Now: o.Now, Version: o.Scripts.Version})
+	c.engine = script.New(script.Options{Limits: o.Scripts.Limits, Now: o.Now, Rand: o.Rand, Version: o.Scripts.Version})
 	c.store, c.log, c.now = o.Scripts.Store, o.Scripts.Log, o.Now
 	c.bySHA, c.tokens, c.refilled = map[string]*list.Element{}, savesPerSecond, o.Now()
 	if c.bytesMax = o.Scripts.CacheBytes; c.bytesMax == 0 {

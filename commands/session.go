@@ -24,6 +24,7 @@ type Session struct {
 	entry      atomic.Pointer[acl.Entry] // the place of its user
 	known      bool                      // it may be that user: it said the password, or needs none
 	dismissing atomic.Bool               // it is deleting users: its own connection is not to be cut off
+	wasCut     atomic.Bool               // its connection was closed from outside, and is about to end
 
 	multi   *queue    // nil outside MULTI
 	watched []op.Seen // keys only, each once
@@ -71,6 +72,7 @@ type Request struct {
 // after the replies are sent.
 func (s *Session) Serve(ctx context.Context, cmds []Request, w *resp.Writer) bool {
 	x := &execution{ctx: ctx, w: w, began: s.h.now()}
+	w.OnError(s.h.noteError)
 	s.seen.Store(x.began.UnixMilli())
 	return s.serve(x, cmds)
 }

@@ -127,11 +127,12 @@ func TestLimits(t *testing.T) {
 	r := newRig(Limits{NameBytes: 4, ValueBytes: 8, Watches: 2, HistoryItems: 3, ReplyBytes: 16})
 	c := r.client(1, 2)
 	name, value := "-ERR name too large (limit 4 bytes)\r\n", "-ERR value too large (limit 8 bytes)\r\n"
+	ranged := "-ERR string exceeds maximum allowed size: value too large (limit 8 bytes)\r\n"
 	for line, want := range map[string]string{
 		"GET 12345": name, "SET 12345 v": name, "LOCK 12345 o 100": name, "LOCK l 12345 100": name, "SEQNEXT 12345": name,
 		"MGET a 12345": name, "DEL a 12345": name, "WATCH 12345": name, "SEQNEXT s IDEM 12345": name, "KPREFIX 12345": name,
 		"SET a 123456789": value, "KSET a 123456789": value, "MSET a 1 b 123456789": value, "APPEND a 123456789": value,
-		"SETRANGE a 8 x": value, "SETRANGE a 9223372036854775807 x": value, "KSET a v IFEQ 123456789": value,
+		"SETRANGE a 8 x": ranged, "SETRANGE a 9223372036854775807 x": ranged, "KSET a v IFEQ 123456789": value,
 		"WATCH a b c": "-ERR too many watched keys (limit 2)\r\n",
 	} {
 		if got := c.do(t, line); got != want {
@@ -277,26 +278,25 @@ func TestCursorForgetsOldest(t *testing.T) {
 
 func TestClientKill(t *testing.T) {
 	r := newRig(Limits{})
-	killed := 0
-	victim := r.Open(Conn{ID: 5, Remote: "10.0.0.1:99", Kill: func() { killed++ }})
 	c := r.client(1, 2)
-	for _, step := range []struct {
-		line, want string
-		killed     int
-	}{
-		{"CLIENT KILL 10.0.0.1:99", "+OK\r\n", 1},
-		{"CLIENT KILL ID 5", ":1\r\n", 2},
-		{"CLIENT KILL ADDR 10.0.0.1:99 USER nobody", ":0\r\n", 2},
-		{"CLIENT KILL TYPE normal", ":1\r\n", 3},
-		{"CLIENT KILL TYPE pubsub", ":0\r\n", 3},
+	for i, step := range []struct{ line, want string }{
+		{"CLIENT KILL 10.0.0.1:99", "+OK\r\n"},
+		{"CLIENT KILL ID 101", ":1\r\n"},
+		{"CLIENT KILL ADDR 10.0.0.1:99 USER default LADDR nowhere", ":0\r\n"},
+		{"CLIENT KILL TYPE normal", ":1\r\n"},
+		{"CLIENT KILL TYPE pubsub", ":0\r\n"},
+		{"CLIENT KILL USER nobody", "-ERR No such user 'nobody'\r\n"},
 	} {
-		if got := c.do(t, step.line); got != step.want || killed != step.killed {
-			t.Errorf("%s: %q, %d killed", step.line, got, killed)
+		killed := 0
+		victim := r.Open(Conn{ID: int64(100 + i), Remote: "10.0.0.1:99", Kill: func() { killed++ }})
+		got, listed := c.do(t, step.line), strings.Contains(c.do(t, "CLIENT LIST"), "10.0.0.1:99")
+		if wanted := step.want == "+OK\r\n" || step.want == ":1\r\n"; got != step.want || (killed == 1) != wanted || listed == wanted {
+			t.Errorf("%s: %q, %d killed, listed: %t", step.line, got, killed, listed)
 		}
-	}
-	victim.Close()
-	if got := c.do(t, "CLIENT KILL ID 5"); got != ":0\r\n" {
-		t.Errorf("a closed connection is listed: %q", got)
+		victim.Close()
+		if got := c.do(t, "CLIENT KILL ID "+itoa(int64(100+i))); got != ":0\r\n" {
+			t.Errorf("a closed connection is listed: %q", got)
+		}
 	}
 	if c.send([]string{"CLIENT", "KILL", "ID", "1", "SKIPME", "no"}) != ":1\r\n" || !c.s.closing {
 		t.Error("the caller was not closed")

@@ -208,7 +208,7 @@ func parseSetRange(p *parser) request {
 	case len(value) == 0:
 		return one(&op.Get{Key: key}, func(w *resp.Writer, a answer) { w.Int(int64(len(a.first().Value))) })
 	case offset > int64(limit) || int(offset)+len(value) > limit:
-		p.fail("ERR " + tooLarge("value", limit))
+		p.fail("ERR string exceeds maximum allowed size: " + tooLarge("value", limit))
 	}
 	return one(&op.SetRange{Key: key, Offset: uint64(offset), Value: value, MaxBytes: uint64(limit)}, replyInt)
 }

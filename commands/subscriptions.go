@@ -91,9 +91,7 @@ func (s *Session) deliver(m *pubsub.Message, pattern []byte) {
 		heard = pattern
 	}
 	if !s.mayHear(heard, pattern != nil) { // its rights were taken away: it is to notice that
-		if s.conn.Kill != nil {
-			s.conn.Kill()
-		}
+		s.cut()
 		return
 	}
 	s.conn.Push(func(w *resp.Writer) {

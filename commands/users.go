@@ -126,8 +126,8 @@ func (h *Handler) FollowUsers(ctx context.Context, tell func(error)) {
 // dismiss closes the connections of users who are gone.
 func (h *Handler) dismiss() {
 	for _, s := range h.clients() {
-		if s.conn.Kill != nil && !s.dismissing.Load() && s.entry.Load().User() == nil {
-			s.conn.Kill()
+		if !s.dismissing.Load() && s.entry.Load().User() == nil {
+			s.cut()
 		}
 	}
 }

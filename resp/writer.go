@@ -20,9 +20,13 @@ const (
 // A Writer belongs to one goroutine at a time, except Proto, which any goroutine may call. The caller writes whole
 // replies: after Array(2) exactly two replies follow, and so on. Nothing is checked.
 type Writer struct {
-	buf   []byte
-	resp3 atomic.Bool
+	buf     []byte
+	resp3   atomic.Bool
+	onError func(text string)
 }
+
+// OnError has fn told of every error that is appended. nil: nobody.
+func (w *Writer) OnError(fn func(text string)) { w.onError = fn }
 
 // Proto is the protocol version in use, 2 or 3.
 func (w *Writer) Proto() int {
@@ -70,7 +74,12 @@ func (w *Writer) Raw(replies []byte) { w.buf = append(w.buf, replies...) }
 func (w *Writer) SimpleString(text string) { w.line('+', text) }
 
 // Error appends an error. The text starts with its prefix word ("ERR syntax error"); CR and LF in it become spaces.
-func (w *Writer) Error(text string) { w.line('-', text) }
+func (w *Writer) Error(text string) {
+	if w.onError != nil {
+		w.onError(text)
+	}
+	w.line('-', text)
+}
 
 // Int appends a signed integer.
 func (w *Writer) Int(n int64) { w.header(':', n) }

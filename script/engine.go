@@ -24,6 +24,7 @@ type Host interface {
 type Options struct {
 	Limits  Limits
 	Now     func() time.Time // bounds the time of scripts
+	Rand    func() uint64    // where math.random begins in each run; nil: always at the same place
 	Version string           // of Redis, as redis.REDIS_VERSION tells it: three numbers with dots
 }
 
@@ -31,6 +32,7 @@ type Options struct {
 type Engine struct {
 	limits  Limits
 	now     func() time.Time
+	rand    func() uint64
 	version string
 	pool    sync.Pool     // of *machine, as new
 	used    atomic.Int64  // bytes granted to the runs under way
@@ -40,7 +42,10 @@ type Engine struct {
 
 // New makes an Engine.
 func New(o Options) *Engine {
-	e := &Engine{limits: o.Limits.withDefaults(), now: o.Now, version: o.Version}
+	e := &Engine{limits: o.Limits.withDefaults(), now: o.Now, rand: o.Rand, version: o.Version}
+	if e.rand == nil {
+		e.rand = func() uint64 { return 0 }
+	}
 	e.pool.New = func() any { return newMachine(e) }
 	return e
 }

@@ -60,7 +60,7 @@ func (m *machine) begin(ctx context.Context, host Host) {
 	m.ctx, m.host = ctx, host
 	m.steps, m.left, m.bytes, m.fatal = 0, checkSteps, 0, nil
 	m.deadline, m.kills = e.now().Add(e.limits.Time), e.kills.Load()
-	m.proto, m.seed, m.line = resp.RESP2, 0, 0
+	m.proto, m.seed, m.line = resp.RESP2, e.rand(), 0
 }
 
 func (m *machine) end() {

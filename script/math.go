@@ -68,7 +68,7 @@ func pushTwo(l *lua.LState, n [2]float64) int {
 	return 2
 }
 
-// mathRandom gives the same numbers in each run, as in Redis (though not Redis's), until randomseed is called. It is splitmix64.
+// mathRandom gives other numbers in each run, unless randomseed is called: then always those of the seed. It is splitmix64.
 func (m *machine) mathRandom(l *lua.LState) int {
 	m.seed += 0x9e3779b97f4a7c15
 	z := m.seed

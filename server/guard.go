@@ -74,13 +74,13 @@ func (g *guard) begin(l *Limits) bool {
 	}
 	count, ok := announced(line)
 	switch {
-	case !ok || count < -1 || count > l.Args:
+	case !ok || count > l.Args:
 		return g.fail(errArgs)
 	case l.Unauthenticated && count > unauthArgsMax:
 		return g.fail(errUnauthArgs)
 	}
 	g.advance(len(line) + 1)
-	if count <= 0 { // "*0" and "*-1" are nothing, as in Redis
+	if count <= 0 { // "*0" and "*-1" are nothing, and so is every negative count, as in Redis
 		return true
 	}
 	g.argc, g.left, g.bulk, g.size = count, count, -1, len(line)+1

@@ -78,7 +78,7 @@ func (o *outcome) compare(want expectations) (differences []string) {
 		}
 	}
 	for name := range want {
-		if o.failed[name] == "" && !o.skipped[name] && !o.passed[name] {
+		if _, failed := o.failed[name]; !failed && !o.skipped[name] && !o.passed[name] {
 			differences = append(differences, "is in expected.txt, but not in the unit: "+name)
 		}
 	}
@@ -92,7 +92,7 @@ const linesShown = 2
 func indent(text string) string {
 	var b strings.Builder
 	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
-		if i == linesShown {
+		if i == linesShown || line == "" {
 			break
 		}
 		b.WriteString("\n         " + line[:min(len(line), 300)])

@@ -23,6 +23,8 @@ var patches = []patch{
 	{"unit/acl-v2.tcl", `start_server {tags {"acl external:skip"}}`, `start_server {tags {"acl"}}`, 1, reachable},
 	{"unit/auth.tcl", `"auth external:skip"`, `"auth"`, 2, reachable},
 	{"unit/auth.tcl", `"auth_binary_password external:skip"`, `"auth_binary_password"`, 1, reachable},
+	{"unit/auth.tcl", `start_server {tags {"masterauth"}}`, `start_server {tags {"masterauth external:skip"}}`, 1,
+		"it makes a replica of the server"},
 	{"unit/info.tcl", `"info" "external:skip"`, `"info"`, 1, reachable},
 	{"support/server.tcl", "        r config set $param $val\n\n", "        r config set $param $val\n        if {$param == \"requirepass\"} {reconnect}\n\n", 1,
 		"a client that is connected when a password is set stays logged in; these tests want one that is not"},
