@@ -17,6 +17,9 @@ func stringRows() []Command {
 	)...)
 	add(keyed(1, 1, 1, "RO",
 		Command{Name: "strlen", Arity: 2, Flags: "readonly fast", Syntax: "key", Since: "2.2.0", Summary: "The length of a value in bytes, 0 if there is none.", parse: parseStrlen})...)
+	add(keyed(1, 2, 1, "RO access",
+		Command{Name: "lcs", Arity: -3, Flags: "readonly", Syntax: "key key [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]", Since: "7.0.0", Complexity: "O(N*M) where N and M are the lengths of the strings",
+			Summary: "The longest common subsequence of two values; with LEN its length, with IDX where it lies in both.", parse: parseLCS})...)
 	add(keyed(1, -1, 1, "RO access",
 		Command{Name: "mget", Arity: -2, Flags: "readonly fast", Syntax: "key [key ...]", Since: "1.0.0", Complexity: "O(N) where N is the number of keys", Summary: "The values of keys, all at one point in time.", parse: parseMGet})...)
 	add(keyed(1, 1, 1, "RW access update",
