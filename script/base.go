@@ -33,6 +33,7 @@ func (m *machine) openLibraries() {
 	for name, functions := range map[string]map[string]lua.LGFunction{
 		"string": m.stringFunctions(), "table": m.tableFunctions(), "math": m.mathFunctions(), "bit": bitFunctions,
 		"redis": m.redisFunctions(), "cjson": m.jsonFunctions(), "coroutine": m.coroutineFunctions(),
+		"cmsgpack": m.msgpackFunctions(), "struct": m.structFunctions(),
 	} {
 		globals.RawSetString(name, m.library(functions))
 	}

@@ -1,4 +1,4 @@
-// Package script compiles and runs Lua scripts the way Redis does: redis.call, KEYS and ARGV, cjson, bit, and Redis's texts of
+// Package script compiles and runs Lua scripts the way Redis does: redis.call, KEYS and ARGV, cjson, cmsgpack, struct, bit, and Redis's texts of
 // errors. It knows nothing of commands or data: a Host executes what a script calls.
 //
 // A script can't harm the server:

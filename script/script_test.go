@@ -265,3 +265,36 @@ func FuzzScript(f *testing.F) {
 		}
 	})
 }
+
+// TestPackingIsBounded sees that neither packing nor unpacking gets past the limits of a run, and that a few bytes that promise a lot
+// cost nothing.
+func TestPackingIsBounded(t *testing.T) {
+	for _, body := range []string{
+		"local t = {} for i = 1, 1000 do t[i] = string.rep('x', 100) end local all = {} for i = 1, 1e9 do all[i] = cmsgpack.pack(t) end",
+		"local s = string.rep('\\144', 1e5) local all = {} for i = 1, 1e9 do all[i] = cmsgpack.unpack('\\221' .. s) end",
+		"local s = string.rep('x', 1000) local all = {} for i = 1, 1e9 do all[i] = struct.pack('s', s) end",
+		"local f = string.rep('b', 7000) while true do struct.unpack(f, string.rep('x', 7000)) end",
+		"local s = '' for i = 1, 20 do s = s .. struct.pack('i', i) end while true do struct.size(string.rep('i', 500)) end",
+	} {
+		if _, err := run(t, engine(small()), &echo{}, body); !errors.Is(err, ErrLimit) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+	for _, body := range []string{
+		"return cmsgpack.unpack('\\221\\223')",
+		"return cmsgpack.unpack('\\221\\223\\1')",
+		"return cmsgpack.unpack('\\221\\255\\255\\255\\255')",
+		"return cmsgpack.unpack(string.rep('\\145', 5000))",
+		"return cmsgpack.unpack(string.rep('\\1', 60000))",
+		"return struct.unpack('c2000000000', 'x')",
+		"return struct.unpack('dc0', struct.pack('d', -1) .. 'x')",
+		"return struct.unpack('dc0', struct.pack('d', 0/0) .. 'x')",
+		"return struct.unpack('dc0', struct.pack('d', 1e300) .. 'x')",
+		"return struct.pack('!1073741824i32', 1)",
+		"return cmsgpack.unpack('\\130\\203\\127\\248\\0\\0\\0\\0\\0\\0\\1\\1')",
+	} {
+		if reply, err := run(t, engine(small()), &echo{}, body); errors.Is(err, ErrLimit) {
+			t.Errorf("%s: %s, %v", body, reply, err)
+		}
+	}
+}
