@@ -77,6 +77,10 @@ func (s *Session) Resume(ctx context.Context, w *resp.Writer) bool {
 	s.suspended = nil
 	x := &execution{ctx: ctx, w: w, began: b.began, args: b.args}
 	s.unblocked(x, b)
+	if s.suspended != nil { // it was held back by a pause, and then by another
+		s.suspended.rest = b.rest
+		return true
+	}
 	return s.serve(x, b.rest)
 }
 

@@ -49,6 +49,7 @@ type Handler struct {
 	slow     slowlog
 	events   notifications
 	monitors monitors
+	pause    pause
 	scripts  scripts
 
 	documents Documents

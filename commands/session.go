@@ -120,6 +120,9 @@ func (s *Session) accept(x *execution) {
 		return
 	}
 	s.command.Store(row)
+	if s.holdBack(x, row) {
+		return
+	}
 	if denied := s.admit(row, x.args); denied != "" {
 		s.reject(x, denied)
 		return
