@@ -75,9 +75,9 @@ func (h *holder) acquire(ctx context.Context) error {
 	}
 }
 
-// reach finds out that there is a server at all: a wait must not hide a wrong address.
+// reach finds out that there is a server at all: a wait must not hide a wrong address. A short one is not meant for the way there.
 func (h *holder) reach(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, min(reachTimeout, h.lock.Wait))
+	ctx, cancel := context.WithTimeout(ctx, min(reachTimeout, max(unreachable, h.lock.Wait)))
 	defer cancel()
 	return h.c.Try(ctx, first, func(ctx context.Context) error {
 		_, err := h.c.Do(ctx, "PING")
@@ -166,7 +166,7 @@ func (h *holder) bound(ctx context.Context, until time.Time) (context.Context, c
 	if h.lock.Wait == 0 {
 		return context.WithTimeout(ctx, reachTimeout)
 	}
-	return context.WithDeadline(ctx, until.Add(waitSlack))
+	return context.WithTimeout(ctx, max(0, time.Until(until))+waitSlack)
 }
 
 // granted notes the answer to LOCK. It gives the name when that was no.

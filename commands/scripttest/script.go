@@ -130,7 +130,7 @@ func near(want, got string) bool {
 	w, err1 := strconv.ParseInt(strings.TrimRight(want[1:], "\r\n"), 10, 64)
 	g, err2 := strconv.ParseInt(strings.TrimRight(got[1:], "\r\n"), 10, 64)
 	limit := int64(10)
-	if max(w, -w) > 10_000_000 {
+	if max(w, -w) > 10_000 {
 		limit = 10_000
 	}
 	return err1 == nil && err2 == nil && (w < 0) == (g < 0) && max(w-g, g-w) <= limit

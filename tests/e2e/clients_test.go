@@ -23,9 +23,9 @@ func TestGoRedis(t *testing.T) {
 	s := start(t, rig.Options{Dir: t.TempDir()})
 	for _, protocol := range []int{3, 2} {
 		t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {
-			c := redis.NewClient(&redis.Options{Addr: s.Listen, Protocol: protocol})
+			c := redis.NewClient(&redis.Options{Addr: s.Listen, Protocol: protocol, ReadTimeout: patience})
 			defer c.Close()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 			defer cancel()
 			prefix := fmt.Sprintf("resp%d:", protocol)
 			plain(t, ctx, c, prefix)

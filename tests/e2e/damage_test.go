@@ -29,7 +29,7 @@ const (
 // judge starts a server on a copy that may be damaged, and holds what it serves against the world. fixed: what it serves teaches
 // the world nothing.
 func judge(w *load.World, dir string, fixed bool) (verdict, string) {
-	s, err := rig.Start(rig.Options{Binary: program, Dir: dir, Args: small, Timeout: 10 * time.Second})
+	s, err := rig.Start(rig.Options{Binary: program, Dir: dir, Args: small})
 	if err != nil {
 		return judgeEnd(err)
 	}
@@ -45,7 +45,7 @@ func judge(w *load.World, dir string, fixed bool) (verdict, string) {
 	select { // the server may have met the damage while it was asked
 	case <-s.Ended():
 		return judgeEnd(&rig.ExitError{Code: s.ExitCode(), Log: s.Log()})
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		return bad, fmt.Sprintf("it runs and can't be asked: %v", err)
 	}
 }

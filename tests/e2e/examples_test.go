@@ -46,7 +46,7 @@ func (e *examples) command(env []string, args ...string) *exec.Cmd {
 	} else {
 		args = append([]string{e.goes}, args...)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	e.t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(append(os.Environ(), "KAHUNA_ADDR="+e.s.Listen, "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH")), env...)
@@ -210,7 +210,7 @@ func (e *examples) discovery() {
 // until waits until those are the instances of web.
 func (e *examples) until(want string) {
 	e.t.Helper()
-	for limit := time.Now().Add(30 * time.Second); ; {
+	for limit := time.Now().Add(2 * time.Minute); ; {
 		out, err := e.command(nil, "discover", "web").Output()
 		lines := strings.Fields(string(out))
 		if slices.Sort(lines); err == nil && fmt.Sprint(lines) == want {
@@ -233,7 +233,7 @@ func (e *examples) election() {
 	if got := e.line(secondOut); got != "leading" {
 		e.t.Errorf("the second says %q", got)
 	}
-	for limit := time.Now().Add(30 * time.Second); do(e.t, c, "GET", "leader/web").Text != "m2"; {
+	for limit := time.Now().Add(2 * time.Minute); do(e.t, c, "GET", "leader/web").Text != "m2"; {
 		if time.Now().After(limit) {
 			e.t.Fatal("the second does not write")
 		}

@@ -123,7 +123,7 @@ func TestLockExitCodes(t *testing.T) {
 		{"held -- false", 75, "held: held by another owner"},
 		{"held -E 9 -- false", 9, "held by another owner"},
 		{"y held x -- false", 75, "held: held by another owner"},
-		{"x y z x --ttl 600ms -- true", 0, ""},
+		{"x y z x --ttl 20s -- true", 0, ""},
 		{"-- true", 64, "name of a lock is missing"},
 		{"x", 64, "command is missing"},
 		{"x true", 64, "command is missing"},
@@ -197,11 +197,11 @@ func TestLockSignals(t *testing.T) {
 func TestLockLost(t *testing.T) {
 	s := start(t, rig.Options{Dir: t.TempDir()})
 	path := fifo(t)
-	goesOn := lockTelling(t, s.Listen, "z", "--ttl", "1s", "--on-lost", "continue", "--", "sh", "-c", `echo; cat "$0"`, path)
+	goesOn := lockTelling(t, s.Listen, "z", "--ttl", "3s", "--on-lost", "continue", "--", "sh", "-c", `echo; cat "$0"`, path)
 	goesOn.line()
 	for _, end := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
-		stubborn := lock(t, s.Listen, "x"+end.String(), "--ttl", "1s", "--", "sh", "-c", `trap "" TERM; echo; sleep 600 & sleep 600`)
-		obeys := lock(t, s.Listen, "y"+end.String(), "--ttl", "1s", "--", "sh", "-c", `trap "echo bye; exit 0" TERM; echo; while :; do sleep 0.02; done`)
+		stubborn := lock(t, s.Listen, "x"+end.String(), "--ttl", "3s", "--", "sh", "-c", `trap "" TERM; echo; sleep 600 & sleep 600`)
+		obeys := lock(t, s.Listen, "y"+end.String(), "--ttl", "3s", "--", "sh", "-c", `trap "echo bye; exit 0" TERM; echo; while :; do sleep 0.02; done`)
 		stubborn.line()
 		obeys.line()
 		if err := s.Signal(end); err != nil {
@@ -260,7 +260,7 @@ func fifo(t *testing.T) string {
 func TestLockBroken(t *testing.T) {
 	s := start(t, rig.Options{Dir: t.TempDir()})
 	c := connect(t, s.Listen)
-	r := lock(t, s.Listen, "x", "y", "--ttl", "1s", "--", "sh", "-c", "echo; sleep 600")
+	r := lock(t, s.Listen, "x", "y", "--ttl", "3s", "--", "sh", "-c", "echo; sleep 600")
 	r.line()
 	expect(t, c, "1", "LOCKBREAK", "x")
 	do(t, c, "LOCK", "x", "thief", "60000")
@@ -279,10 +279,9 @@ func TestLockSurvivesRestart(t *testing.T) {
 	r := lock(t, s.Listen, "x", "--ttl", "12s", "--", "sh", "-c", `echo; cat "$0"`, path)
 	r.line()
 	s.Kill()
-	o.Args = []string{"--listen", s.Listen}
-	s = start(t, o)
+	s = startAt(t, s.Listen, o)
 	c := connect(t, s.Listen)
-	patient := time.NewTimer(30 * time.Second)
+	patient := time.NewTimer(2 * time.Minute)
 	for granted := ""; ; { // until the lease was renewed with the new server
 		info := do(t, c, "LOCKINFO", "x").String()
 		if granted != "" && granted != info {
@@ -305,7 +304,7 @@ func TestLockSurvivesRestart(t *testing.T) {
 // waiting waits until so many wait for a lock.
 func waiting(t *testing.T, c *wire.Conn, name string, n int64) {
 	t.Helper()
-	for limit := time.Now().Add(30 * time.Second); ; {
+	for limit := time.Now().Add(2 * time.Minute); ; {
 		info := do(t, c, "LOCKINFO", name)
 		if w := info.Field("waiting"); w != nil && w.Int == n {
 			return
@@ -327,7 +326,7 @@ func TestLockWaits(t *testing.T) {
 	var all []*lockedRun
 	for i := range 4 {
 		names := [][]string{{"x"}, {"x", "y"}}[i%2]
-		all = append(all, lock(t, s.Listen, append(names, "--wait", "1m", "--", "sh", "-c", `echo "$0" >>"$1"`, fmt.Sprint(i), file)...))
+		all = append(all, lock(t, s.Listen, append(names, "--wait", "10m", "--", "sh", "-c", `echo "$0" >>"$1"`, fmt.Sprint(i), file)...))
 		waiting(t, c, "x", int64(i+1))
 	}
 	all[1].signal(syscall.SIGINT)
@@ -351,11 +350,10 @@ func TestLockWaitSurvivesRestart(t *testing.T) {
 	s := start(t, o)
 	c := connect(t, s.Listen)
 	do(t, c, "LOCK", "x", "other", "600000")
-	r := lock(t, s.Listen, "x", "--wait", "1m", "--", "echo", "mine")
+	r := lock(t, s.Listen, "x", "--wait", "10m", "--", "echo", "mine")
 	waiting(t, c, "x", 1)
 	s.Kill()
-	o.Args = []string{"--listen", s.Listen}
-	s = start(t, o)
+	s = startAt(t, s.Listen, o)
 	c = connect(t, s.Listen)
 	waiting(t, c, "x", 1)
 	expect(t, c, "1", "UNLOCK", "x", "other")
@@ -382,7 +380,7 @@ func TestLockTogether(t *testing.T) {
 		}
 		one := slices.Concat([]string{name}, mode[1])
 		lock(t, s.Listen, slices.Concat(one, []string{"--", "false"})...).ends(75)
-		next := lock(t, s.Listen, slices.Concat(one, []string{"--wait", "1m", "--", "true"})...)
+		next := lock(t, s.Listen, slices.Concat(one, []string{"--wait", "10m", "--", "true"})...)
 		waiting(t, c, name, 1)
 		for i, r := range inside {
 			writeFile(t, paths[i], "")
@@ -404,7 +402,7 @@ func TestLockExcludes(t *testing.T) {
 			for i := range times {
 				// the second name makes them take two locks, in one order or the other
 				names := []string{"file", fmt.Sprint("other", i%2), "file"}[i%2 : i%2+2]
-				args := slices.Concat([]string{"lock", "--addr", s.Listen, "--wait", "1m"}, names, []string{"--", "sh", "-c",
+				args := slices.Concat([]string{"lock", "--addr", s.Listen, "--wait", "10m"}, names, []string{"--", "sh", "-c",
 					`set -eC; : >"$0.inside"; n=$(cat "$0" 2>/dev/null || echo 0); sleep 0.01; echo $((n+1)) >|"$0"; rm "$0.inside"`, file})
 				if out, err := exec.Command(program, args...).CombinedOutput(); err != nil {
 					t.Errorf("%v: %s", err, out)

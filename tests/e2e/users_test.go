@@ -27,10 +27,10 @@ func TestUsers(t *testing.T) {
 	const password, other = "pass-of-default", "pass-of-app"
 	o := rig.Options{Dir: t.TempDir(), Env: []string{"KAHUNA_REQUIREPASS=" + password}}
 	s := start(t, o)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	client := func(user, pass string) *redis.Client {
-		c := redis.NewClient(&redis.Options{Addr: s.Listen, Username: user, Password: pass, MaxRetries: -1})
+		c := redis.NewClient(&redis.Options{Addr: s.Listen, Username: user, Password: pass, MaxRetries: -1, ReadTimeout: patience})
 		t.Cleanup(func() { c.Close() })
 		return c
 	}
@@ -96,10 +96,10 @@ func TestTLS(t *testing.T) {
 	if err := os.WriteFile(issuer, ca.pem, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
 	ask := func(addr string, config *tls.Config) error {
-		c := redis.NewClient(&redis.Options{Addr: addr, TLSConfig: config, MaxRetries: -1, DialerRetries: 1})
+		c := redis.NewClient(&redis.Options{Addr: addr, TLSConfig: config, MaxRetries: -1, DialerRetries: 1, ReadTimeout: patience})
 		defer c.Close()
 		return c.Set(ctx, "k", "v", 0).Err()
 	}

@@ -26,7 +26,7 @@ func TestWaitingForLocks(t *testing.T) {
 // awaitLine waits until so many wait for a lock.
 func awaitLine(t *testing.T, c *wire.Conn, lock string, n int) {
 	t.Helper()
-	for limit := time.Now().Add(60 * time.Second); ; {
+	for limit := time.Now().Add(2 * time.Minute); ; {
 		info := do(t, c, "LOCKINFO", lock)
 		if f := info.Field("waiting"); f != nil && f.String() == strconv.Itoa(n) {
 			return

@@ -14,7 +14,7 @@ func TestGoRedisMessages(t *testing.T) {
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {
 			ctx := t.Context()
-			c := redis.NewClient(&redis.Options{Addr: addr, Protocol: protocol})
+			c := redis.NewClient(&redis.Options{Addr: addr, Protocol: protocol, ReadTimeout: time.Minute})
 			defer c.Close()
 			sub := c.Subscribe(ctx, "go:ch")
 			defer sub.Close()

@@ -30,7 +30,7 @@ func needScripts(t *testing.T, c *redis.Client) {
 func count(t *testing.T, c *redis.Client, key string, lock func(context.Context) (unlock func() error, err error)) {
 	t.Helper()
 	const workers, times = 4, 10
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	var joined sync.WaitGroup
 	for range workers {
@@ -69,7 +69,7 @@ func TestRedsync(t *testing.T) {
 		t.Fatal(err)
 	}
 	var taken *redsync.ErrTaken
-	if err := rs.NewMutex("redsync:m", redsync.WithTries(1)).LockContext(ctx); !errors.As(err, &taken) {
+	if err := rs.NewMutex("redsync:m", redsync.WithExpiry(time.Minute), redsync.WithTries(1)).LockContext(ctx); !errors.As(err, &taken) {
 		t.Errorf("a second lock gives %v", err)
 	}
 	if ok, err := m.ExtendContext(ctx); !ok || err != nil {

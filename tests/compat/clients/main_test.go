@@ -92,7 +92,7 @@ func serves(admin string) error {
 // connect gives a client of go-redis that is closed with the test.
 func connect(t *testing.T) *redis.Client {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: addr})
+	c := redis.NewClient(&redis.Options{Addr: addr, ReadTimeout: time.Minute})
 	t.Cleanup(func() { c.Close() })
 	return c
 }
