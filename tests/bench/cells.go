@@ -85,7 +85,7 @@ func (b *bench) measure(ctx context.Context, t *target, w workload.Workload) rep
 		Begin: func() { m.begin.readSyncs(ctx, t.inst); m.begin.readUsage(t.inst) },
 		End:   func() { m.end.readUsage(t.inst); m.end.readSyncs(ctx, t.inst) },
 	}
-	plan := load.Plan{Warmup: b.options.warmup, Measure: b.options.measure, Grace: grace}
+	plan := load.Plan{Warmup: b.options.warmup, Measure: b.options.measure, Grace: grace, Rate: b.options.rate}
 	return roundOf(load.Run(ctx, plan, workers, window), m)
 }
 

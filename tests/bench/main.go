@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"kahuna/tests/bench/plot"
 	"kahuna/tests/bench/report"
 )
 
@@ -53,7 +54,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	}
 	if err == nil {
 		b.report.Goals = b.report.Evaluate()
-		err = errors.Join(b.report.Write(out), writeJSON(o.json, b.report))
+		err = errors.Join(b.report.Write(out), writeJSON(o.json, b.report), plots(o.plots, b.report))
 	}
 	if err != nil {
 		fmt.Fprintln(progress, "bench:", err)
@@ -63,6 +64,14 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// plots draws the report; an empty directory means not to.
+func plots(dir string, r *report.Report) error {
+	if dir == "" {
+		return nil
+	}
+	return plot.Write(dir, r)
 }
 
 // writeJSON writes the report to a file; an empty path means none.

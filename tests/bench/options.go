@@ -20,6 +20,7 @@ const (
 	clientsMax = 10_000
 	secondsMax = 600
 	nodesMax   = 9
+	rateMax    = 10_000_000
 )
 
 // options are what the flags say.
@@ -30,10 +31,12 @@ type options struct {
 	warmup    time.Duration
 	rounds    int
 	nodes     int // of each system
+	rate      float64
 	quick     bool
 	kahuna    string // path of a built binary; empty: build it
 	dir       string
 	json      string
+	plots     string
 }
 
 var allSystems = []string{system.Kahuna, system.Redis, system.Etcd}
@@ -45,14 +48,16 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.SetOutput(out)
 	systems := fs.String("systems", strings.Join(allSystems, ","), "systems to compare, separated by commas")
 	pattern := fs.String("workloads", "", "regular expression; only workloads with a matching id run: "+strings.Join(ids(), " "))
-	seconds := fs.Float64("seconds", 3, "measured seconds per cell and round; a warm-up of one eighth comes before")
+	seconds := fs.Float64("seconds", 2, "measured seconds per cell and round; a warm-up of one eighth comes before")
 	clients := fs.Int("clients", 50, "clients of the workloads that are not about the number of clients")
 	fs.IntVar(&o.rounds, "rounds", 3, "rounds; the result is the median")
 	fs.IntVar(&o.nodes, "nodes", 1, "nodes of each system, all on this machine; clients are spread over them. Redis takes part with one node only")
+	fs.Float64Var(&o.rate, "rate", 0, "operations (or pipelines) per second over all clients, each due at its time whatever the others do; 0: closed loop")
 	fs.BoolVar(&o.quick, "quick", false, "one round of 0.5 s per cell and a short look at idle servers: a trial, not a measurement")
 	fs.StringVar(&o.kahuna, "kahuna", "", "path of a kahuna binary (default: build this module)")
 	fs.StringVar(&o.dir, "dir", ".", "directory for the data of all servers, on the disk to be measured")
 	fs.StringVar(&o.json, "json", "", "file for everything that was measured, as JSON")
+	fs.StringVar(&o.plots, "plots", "", "directory for plots of the figures, as SVG and PNG")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
@@ -77,6 +82,8 @@ func (o *options) fill(rest []string, systems, pattern string, seconds float64, 
 		return fmt.Errorf("--nodes must be 1 to %d", nodesMax)
 	case !(seconds >= 0.1 && seconds <= secondsMax):
 		return fmt.Errorf("--seconds must be 0.1 to %d", secondsMax)
+	case o.rate < 0 || o.rate > rateMax:
+		return fmt.Errorf("--rate must be 0 to %d", int64(rateMax))
 	case clients < 1 || clients > clientsMax:
 		return fmt.Errorf("--clients must be 1 to %d", clientsMax)
 	}

@@ -1,4 +1,5 @@
-// Package load runs a closed loop: a fixed number of workers, each with one request (or one pipeline of them) under way.
+// Package load runs a closed loop: a fixed number of workers, each with one request (or one pipeline of them) under way. With a rate it is
+// an open loop: each worker's requests are due at fixed times, and their latency counts from then, also while it still waits for the one before.
 package load
 
 import (
@@ -46,6 +47,18 @@ type Plan struct {
 	Warmup  time.Duration // not counted
 	Measure time.Duration // counted
 	Grace   time.Duration // how long operations under way at the end may still take before their connection is closed
+	Rate    float64       // calls of Do per second, over all workers; 0: as many as there can be
+}
+
+// pace is when the calls of one worker are due; zero: as soon as the one before has ended.
+type pace struct{ first, every time.Duration }
+
+func (p Plan) pace(worker, workers int) pace {
+	if p.Rate <= 0 {
+		return pace{}
+	}
+	gap := float64(time.Second) / p.Rate
+	return pace{first: time.Duration(float64(worker) * gap), every: time.Duration(float64(workers) * gap)}
 }
 
 // Window is told when the measured time begins and when it ends, to read the counters of the server.
@@ -78,7 +91,7 @@ func Run(ctx context.Context, plan Plan, workers []Worker, window Window) Result
 	parts := make([]part, len(workers))
 	var running sync.WaitGroup
 	for i, w := range workers {
-		running.Go(func() { parts[i].run(w, &phase) })
+		running.Go(func() { parts[i].run(w, &phase, plan.pace(i, len(workers))) })
 	}
 	sleep(ctx, plan.Warmup)
 	window.Begin()
@@ -110,9 +123,13 @@ type part struct {
 	latency hist.Histogram
 }
 
-func (p *part) run(w Worker, phase *atomic.Int32) {
-	before := time.Now()
+func (p *part) run(w Worker, phase *atomic.Int32, pace pace) {
+	began, due := time.Now().Add(pace.first), 0
+	before := began
 	for phase.Load() != stopping {
+		if pace.every > 0 {
+			time.Sleep(time.Until(before))
+		}
 		var t Tally
 		err := w.Do(&t)
 		now := time.Now()
@@ -130,7 +147,10 @@ func (p *part) run(w Worker, phase *atomic.Int32) {
 			p.result.Wrong += t.wrong
 			p.latency.Record(now.Sub(before), t.right)
 		}
-		before = now
+		if before = now; pace.every > 0 {
+			due++
+			before = began.Add(time.Duration(due) * pace.every)
+		}
 	}
 }
 

@@ -120,3 +120,23 @@ func TestCancelEndsTheRunEarly(t *testing.T) {
 		}
 	})
 }
+
+// In an open loop a slow reply delays those that are due meanwhile, and their latency says so.
+func TestARateCountsFromWhenARequestWasDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var workers []Worker
+		for range 4 {
+			workers = append(workers, &fake{took: time.Millisecond, closed: make(chan struct{})})
+		}
+		plan := Plan{Measure: 4 * time.Second, Grace: time.Second, Rate: 100}
+		window := Window{Begin: func() {}, End: func() {}}
+		r := Run(context.Background(), plan, workers, window)
+		if r.Right < 396 || r.Right > 404 || r.Latency.Max() > 2*time.Millisecond {
+			t.Errorf("%d right, the slowest took %v", r.Right, r.Latency.Max())
+		}
+		slow := &fake{took: 20 * time.Millisecond, closed: make(chan struct{})}
+		if r = Run(context.Background(), plan, []Worker{slow}, window); r.Latency.Quantile(0.5) < time.Second {
+			t.Errorf("a server that does half of the rate shows a latency of %v", r.Latency.Quantile(0.5))
+		}
+	})
+}

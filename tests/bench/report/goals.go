@@ -65,6 +65,9 @@ func (r *Report) clusterGoals() []Goal {
 		both("two keys in two slots", "txn-2slots", 1),
 		both("one hot lock handed on", "lock-hot", 10),
 		both("SEQNEXT on one sequence, etcd by compare-and-swap", workload.IDSequence, 20),
+		atLeast("reads of the past: at least 0.77 of GET", r.ops(system.Kahuna, workload.IDSnapshot), r.ops(system.Kahuna, workload.IDGet), 1/1.3),
+		atLeast("SET beside a scan of all at one timestamp: at least 0.8 of SET", r.ops(system.Kahuna, workload.IDSetAndScan),
+			r.ops(system.Kahuna, workload.IDSet), 0.8),
 	}
 }
 

@@ -36,10 +36,15 @@ func newEtcdDriver(addrs []string) (Driver, error) {
 		}
 		d.clients = append(d.clients, c)
 	}
-	for _, k := range dataKeys() {
-		d.keys = append(d.keys, string(k))
-	}
+	d.keys = texts(dataKeys())
 	return d, nil
+}
+
+func texts(all [][]byte) (out []string) {
+	for _, b := range all {
+		out = append(out, string(b))
+	}
+	return out
 }
 
 func (d *etcdDriver) Close() error {
@@ -94,6 +99,7 @@ func (w *etcdWorker) Do(t *load.Tally) error {
 	switch {
 	case err == nil:
 		t.Right()
+	case errors.Is(err, errNotCounted):
 	case w.ctx.Err() != nil:
 		return w.ctx.Err()
 	default:
@@ -112,7 +118,16 @@ func (d *etcdDriver) operation(w *etcdWorker, wl Workload, n int) (func() error,
 	rng := newRand(n)
 	switch wl.Kind {
 	case Set:
-		return d.set(w, rng), nil
+		return d.set(w, rng, wl), nil
+	case SetAndScan:
+		if n == 0 {
+			return d.scanAll(w), nil
+		}
+		return d.set(w, rng, wl), nil
+	case Snapshot:
+		return d.snapshot(w, rng)
+	case Scan:
+		return d.scan(w, rng), nil
 	case Get:
 		return d.get(w, rng), nil
 	case CAS:

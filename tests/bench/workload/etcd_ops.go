@@ -11,10 +11,13 @@ import (
 
 var errLost = errors.New("the comparison failed, but nobody else writes this key")
 
-func (d *etcdDriver) set(w *etcdWorker, rng *rand.Rand) func() error {
-	value := newValue(rng, nil)
+func (d *etcdDriver) set(w *etcdWorker, rng *rand.Rand, wl Workload) func() error {
+	value, keys := valueOf(rng, nil, wl.valueBytes()), d.keys
+	if wl.Value > 0 {
+		keys = texts(sizedKeys(wl.Value))
+	}
 	return func() error {
-		key := d.keys[rng.IntN(len(d.keys))]
+		key := keys[rng.IntN(len(keys))]
 		copy(value, key)
 		_, err := w.client.Put(w.ctx, key, string(value))
 		return err
@@ -101,5 +104,60 @@ func (w *etcdWorker) txn(kind Kind, n int) func() error {
 			return errLost
 		}
 		return err
+	}
+}
+
+// snapshot reads as of the revision at which the worker was made.
+func (d *etcdDriver) snapshot(w *etcdWorker, rng *rand.Rand) (func() error, error) {
+	now, err := w.client.Get(w.ctx, d.keys[0])
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		key := d.keys[rng.IntN(len(d.keys))]
+		res, err := w.client.Get(w.ctx, key, clientv3.WithRev(now.Header.Revision))
+		if err == nil && (len(res.Kvs) != 1 || !rightValue(res.Kvs[0].Value, []byte(key))) {
+			return fmt.Errorf("a read of %s answered %v", key, res.Kvs)
+		}
+		return err
+	}, nil
+}
+
+// scan reads ScanKeys keys from one of the keys on.
+func (d *etcdDriver) scan(w *etcdWorker, rng *rand.Rand) func() error {
+	keys := d.keys[:len(d.keys)-ScanKeys]
+	return func() error {
+		res, err := w.client.Get(w.ctx, keys[rng.IntN(len(keys))], clientv3.WithRange(string(rangeEnd)), clientv3.WithLimit(ScanKeys))
+		if err == nil && len(res.Kvs) != ScanKeys {
+			return fmt.Errorf("a scan answered %d keys", len(res.Kvs))
+		}
+		return err
+	}
+}
+
+// errNotCounted is no failure: what was done is not what is counted.
+var errNotCounted = errors.New("not counted")
+
+// scanAll goes through all keys at one revision, page by page, and begins again.
+func (d *etcdDriver) scanAll(w *etcdWorker) func() error {
+	from, seen, revision := string(allPrefix), 0, int64(0)
+	return func() error {
+		res, err := w.client.Get(w.ctx, from, clientv3.WithRange(string(rangeEnd)), clientv3.WithLimit(1000), clientv3.WithRev(revision))
+		if err != nil {
+			return err
+		}
+		seen += len(res.Kvs)
+		if res.More {
+			if from = string(res.Kvs[len(res.Kvs)-1].Key) + "\x00"; revision == 0 {
+				revision = res.Header.Revision
+			}
+			return errNotCounted
+		}
+		all := seen
+		from, seen, revision = string(allPrefix), 0, 0
+		if all != Keys {
+			return fmt.Errorf("a scan of all keys found %d of %d", all, Keys)
+		}
+		return errNotCounted
 	}
 }

@@ -1,6 +1,8 @@
 package workload
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -75,8 +77,13 @@ func (f *fakeServer) do(c redcon.Conn, a []string) {
 		}
 		f.values[a[1]] = a[2]
 		c.WriteString("OK")
-	case "GET":
+	case "GET", "KGET":
 		c.WriteBulkString(f.values[a[1]])
+	case "TIMESTAMP":
+		f.numbers["token"]++
+		c.WriteInt64(f.numbers["token"])
+	case "KRANGE", "KPREFIX":
+		f.page(c, a)
 	case "SCRIPT":
 		sha := strconv.Itoa(len(a[2]))
 		f.scripts[sha] = a[2]
@@ -101,6 +108,34 @@ func (f *fakeServer) do(c redcon.Conn, a []string) {
 		c.WriteInt64(f.remove(a[1], a[2]))
 	default:
 		c.WriteError("ERR unknown command")
+	}
+}
+
+// page answers a page of keys with their values and revisions: KRANGE start end LIMIT n, KPREFIX prefix [AFTER key] LIMIT n ASOF ts.
+func (f *fakeServer) page(c redcon.Conn, a []string) {
+	from, limit := a[1], 0
+	for i, word := range a {
+		switch word {
+		case "AFTER":
+			from = a[i+1] + "\x00"
+		case "LIMIT":
+			limit, _ = strconv.Atoi(a[i+1])
+		}
+	}
+	keys := slices.Sorted(maps.Keys(f.values))
+	keys = slices.DeleteFunc(keys, func(k string) bool { return k < from || !strings.HasPrefix(k, "key:") })
+	keys = keys[:min(limit, len(keys))]
+	c.WriteArray(2)
+	if len(keys) < limit {
+		c.WriteNull()
+	} else {
+		c.WriteBulkString(keys[len(keys)-1])
+	}
+	c.WriteArray(3 * len(keys))
+	for _, k := range keys {
+		c.WriteBulkString(k)
+		c.WriteBulkString(f.values[k])
+		c.WriteInt64(1)
 	}
 }
 

@@ -18,17 +18,32 @@ const (
 )
 
 // dataKeys are the keys of Set and Get.
-func dataKeys() [][]byte {
+func dataKeys() [][]byte { return keysOf("key:") }
+
+// sizedKeys are the keys of a workload with values of a size of its own: reads expect the others.
+func sizedKeys(size int) [][]byte { return keysOf(fmt.Sprintf("sized:%d:", size)) }
+
+func keysOf(prefix string) [][]byte {
 	keys := make([][]byte, Keys)
 	for i := range keys {
-		keys[i] = fmt.Appendf(nil, "key:%08d", i)
+		keys[i] = fmt.Appendf(nil, "%s%08d", prefix, i)
 	}
 	return keys
 }
 
-// newValue is a value that begins with key and goes on with bytes that do not compress.
-func newValue(rng *rand.Rand, key []byte) []byte {
-	v := make([]byte, ValueBytes)
+// keysFor are the keys that a workload writes.
+func (w Workload) keysFor(data [][]byte) [][]byte {
+	if w.Value > 0 {
+		return sizedKeys(w.Value)
+	}
+	return data
+}
+
+// newValue is a value of ValueBytes that begins with key and goes on with bytes that do not compress.
+func newValue(rng *rand.Rand, key []byte) []byte { return valueOf(rng, key, ValueBytes) }
+
+func valueOf(rng *rand.Rand, key []byte, size int) []byte {
+	v := make([]byte, size)
 	for i := copy(v, key); i < len(v); i++ {
 		v[i] = byte(rng.Uint32())
 	}

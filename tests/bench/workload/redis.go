@@ -1,6 +1,8 @@
 package workload
 
 import (
+	"math/rand/v2"
+
 	"fmt"
 	"strconv"
 
@@ -88,3 +90,10 @@ func (redisDialect) lockHot(*resp.Conn, int) load.Worker { return nil }
 func (redisDialect) sequence(c *resp.Conn) load.Worker {
 	return &stepWorker{client: client{Conn: c}, steps: []step{{command: command("INCR", "sequence"), right: increasing()}}}
 }
+
+// Redis has no order of keys and no past.
+func (redisDialect) ordered() bool { return false }
+
+func (redisDialect) snapshot(*resp.Conn, *rand.Rand, [][]byte) (load.Worker, error) { return nil, nil }
+func (redisDialect) scan(*resp.Conn, *rand.Rand, [][]byte) load.Worker              { return nil }
+func (redisDialect) scanAll(*resp.Conn) load.Worker                                 { return nil }

@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"kahuna/tests/bench/load"
@@ -28,15 +29,30 @@ type dialect interface {
 	lock(c *resp.Conn, worker int) (load.Worker, error)
 	lockHot(c *resp.Conn, worker int) load.Worker // nil: there is none
 	sequence(c *resp.Conn) load.Worker
+	reader
+}
+
+// reader makes the workers that read ranges or the past; nil where there is no such thing.
+type reader interface {
+	snapshot(c *resp.Conn, rng *rand.Rand, keys [][]byte) (load.Worker, error)
+	scan(c *resp.Conn, rng *rand.Rand, keys [][]byte) load.Worker
+	scanAll(c *resp.Conn) load.Worker
+	ordered() bool // whether there are any
 }
 
 func newRESPDriver(addrs []string, d dialect) *respDriver {
 	return &respDriver{addrs: addrs, dialect: d, keys: dataKeys()}
 }
 
-// Supports is false for a lock that is waited for where there is none.
+// Supports is false for a lock that is waited for, and for ranges and the past, where there are none.
 func (d *respDriver) Supports(w Workload) bool {
-	return w.Kind != LockHot || d.dialect.lockHot(nil, 0) != nil
+	switch w.Kind {
+	case LockHot:
+		return d.dialect.lockHot(nil, 0) != nil
+	case Snapshot, Scan, SetAndScan:
+		return d.dialect.ordered()
+	}
+	return true
 }
 
 func (d *respDriver) Close() error { return nil }
@@ -108,8 +124,17 @@ func (d *respDriver) Worker(_ context.Context, w Workload, n int) (load.Worker, 
 func (d *respDriver) newWorker(c *resp.Conn, w Workload, n int) (load.Worker, error) {
 	rng := newRand(n)
 	switch w.Kind {
+	case SetAndScan:
+		if n == 0 {
+			return d.dialect.scanAll(c), nil
+		}
+		fallthrough
 	case Set:
-		return &setWorker{client: client{Conn: c}, rng: rng, keys: d.keys, value: newValue(rng, nil), pipeline: w.Pipeline}, nil
+		return &setWorker{client: client{Conn: c}, rng: rng, keys: w.keysFor(d.keys), value: valueOf(rng, nil, w.valueBytes()), pipeline: w.Pipeline}, nil
+	case Snapshot:
+		return d.dialect.snapshot(c, rng, d.keys)
+	case Scan:
+		return d.dialect.scan(c, rng, d.keys), nil
 	case Get:
 		return &getWorker{client: client{Conn: c}, rng: rng, keys: d.keys, asked: make([][]byte, w.Pipeline)}, nil
 	case CAS:
