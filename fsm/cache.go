@@ -138,6 +138,10 @@ func (r cacheReader) Scan(_, _ []byte, _, _ bool, _ func(key, value []byte) (boo
 	return errNotCached
 }
 
+func (r cacheReader) Walk(_, _ []byte, _ func(key, value []byte) ([]byte, bool, error)) error {
+	return errNotCached
+}
+
 // ReadCached answers reads of what is current, if the cache alone can answer all of them. The caller has made sure that everything
 // committed before is applied. Several reads see one state: that between two batches. A single one may see what a batch has
 // written that is not in the store yet; it is committed.

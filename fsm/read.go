@@ -49,7 +49,7 @@ func Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, error) {
 		return op.Result{Found: found, Txn: &state}, err
 	case *op.Scan:
 		if o.ByName {
-			return scanByName(v, r, o)
+			return scanByName(v, o)
 		}
 		return scan(v, o)
 	case *op.Changes:

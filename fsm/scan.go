@@ -46,18 +46,28 @@ func item(o *op.Scan, key []byte, r mvcc.Record) op.Item {
 
 // scanByName lists the first names of all slots of the range in the order of names. The store orders by slot first, so it goes
 // from slot to slot, in each straight to the first name of interest, and keeps the smallest ones.
-func scanByName(v *mvcc.At, r mvcc.Reader, o *op.Scan) (op.Result, error) {
+func scanByName(v *mvcc.At, o *op.Scan) (op.Result, error) {
 	page := &page{limit: max(int(o.Limit), 1), bytesMax: int(o.MaxBytes)}
-	pos, ok, err := nextSlot(r, o, o.From)
-	for ok && err == nil {
-		if err = scanSlot(v, o, pos, page); err != nil {
-			break
-		}
-		if pos.Slot == op.Slots-1 {
-			break
-		}
-		pos, ok, err = nextSlot(r, o, op.Position{Slot: pos.Slot + 1})
+	lo, hi := storage.Bounds(storage.KindCurrent, o.Space, o.From, o.To)
+	start := o.Start
+	if bytes.Compare(o.Prefix, start) > 0 {
+		start = o.Prefix
 	}
+	skip := func(n op.Name) (to []byte) {
+		switch {
+		case bytes.Compare(n.Key, start) < 0:
+			to, _ = storage.Bounds(storage.KindCurrent, o.Space, op.Position{Slot: n.Slot(), Name: start}, op.Position{})
+		case len(o.End) > 0 && bytes.Compare(n.Key, o.End) >= 0 || !bytes.HasPrefix(n.Key, o.Prefix) || page.past(n.Key):
+			to = afterSlot(o.Space, n.Slot())
+		}
+		return to
+	}
+	err := v.WalkKeys(lo, hi, skip, func(n op.Name, r mvcc.Record) (bool, error) {
+		if !(o.After && bytes.Equal(n.Key, o.Start)) && (len(o.Match) == 0 || glob.Match(o.Match, n.Key)) {
+			page.add(item(o, n.Key, r))
+		}
+		return true, nil
+	})
 	if err != nil {
 		return op.Result{}, err
 	}
@@ -80,30 +90,6 @@ func nextSlot(r mvcc.Reader, o *op.Scan, from op.Position) (pos op.Position, ok 
 	return pos, ok, err
 }
 
-// scanSlot adds the names of one slot, from the first of interest on, until one is past the page.
-func scanSlot(v *mvcc.At, o *op.Scan, at op.Position, p *page) error {
-	start := at.Name
-	for _, s := range [][]byte{o.Start, o.Prefix} {
-		if bytes.Compare(s, start) > 0 {
-			start = s
-		}
-	}
-	lo, _ := storage.Bounds(storage.KindCurrent, o.Space, op.Position{Slot: at.Slot, Name: start}, op.Position{})
-	_, hi := storage.Bounds(storage.KindCurrent, o.Space, op.Position{}, slotEnd(at.Slot, o.To))
-	return v.ScanKeys(lo, hi, func(n op.Name, rec mvcc.Record) (bool, error) {
-		if o.After && bytes.Equal(n.Key, o.Start) {
-			return true, nil
-		}
-		if len(o.End) > 0 && bytes.Compare(n.Key, o.End) >= 0 || !bytes.HasPrefix(n.Key, o.Prefix) || p.past(n.Key) {
-			return false, nil
-		}
-		if len(o.Match) == 0 || glob.Match(o.Match, n.Key) {
-			p.add(item(o, n.Key, rec))
-		}
-		return true, nil
-	})
-}
-
 // slotEnd is where a slot ends, or the range if that is first.
 func slotEnd(slot uint16, to op.Position) op.Position {
 	end := op.Position{Slot: slot + 1}
@@ -114,6 +100,12 @@ func slotEnd(slot uint16, to op.Position) op.Position {
 		return to
 	}
 	return end
+}
+
+// afterSlot is the first stored key behind a slot of a space.
+func afterSlot(sp op.Space, slot uint16) []byte {
+	_, hi := storage.Bounds(storage.KindCurrent, sp, op.Position{}, slotEnd(slot, op.Position{}))
+	return hi
 }
 
 // page keeps the smallest names, as many as it takes: a heap with the largest on top.

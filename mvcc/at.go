@@ -153,19 +153,39 @@ func (a *At) ScanKeys(lo, hi []byte, fn func(op.Name, Record) (more bool, err er
 		if err != nil {
 			return false, err
 		}
-		s, err := decode(value)
-		if err != nil {
-			return false, err
-		}
-		if s, err = a.settle(n, s); err != nil {
-			return false, err
-		}
-		r, live, err := a.judge(n, s)
-		if err != nil || !live {
-			return err == nil, err
-		}
-		return fn(n, r)
+		return a.visitCurrent(n, value, fn)
 	})
+}
+
+// WalkKeys does so too, but asks of each name first whether to leave it out, and goes straight on to where it is told.
+func (a *At) WalkKeys(lo, hi []byte, skip func(op.Name) (to []byte), fn func(op.Name, Record) (more bool, err error)) error {
+	return a.r.Walk(lo, hi, func(key, value []byte) ([]byte, bool, error) {
+		n, err := storage.ParseCurrent(key)
+		if err != nil {
+			return nil, false, err
+		}
+		if to := skip(n); to != nil {
+			return to, true, nil
+		}
+		more, err := a.visitCurrent(n, value, fn)
+		return nil, more, err
+	})
+}
+
+// visitCurrent calls fn with what the read sees of a name whose current record is given, if that is live.
+func (a *At) visitCurrent(n op.Name, value []byte, fn func(op.Name, Record) (more bool, err error)) (more bool, err error) {
+	s, err := decode(value)
+	if err != nil {
+		return false, err
+	}
+	if s, err = a.settle(n, s); err != nil {
+		return false, err
+	}
+	r, live, err := a.judge(n, s)
+	if err != nil || !live {
+		return err == nil, err
+	}
+	return fn(n, r)
 }
 
 // ScanCurrent goes through the current versions of a space that are not deletions, whatever their expiry and whatever intents

@@ -35,6 +35,8 @@ var ErrDamaged = errors.New("mvcc: a stored record is damaged")
 type Reader interface {
 	Get(key []byte) (value []byte, ok bool, err error)
 	Scan(lo, hi []byte, reverse, keysOnly bool, fn func(key, value []byte) (more bool, err error)) error
+	// Walk is a Scan forward that goes straight on to the first key at or after to, where fn returns one.
+	Walk(lo, hi []byte, fn func(key, value []byte) (to []byte, more bool, err error)) error
 }
 
 // stored is a record as it stands in the store. A name without any version but with an intent has one with TS 0.

@@ -81,6 +81,15 @@ func (b *Batch) Scan(lo, hi []byte, reverse, keysOnly bool, fn func(key, value [
 	return b.s.scan(b.txn, b.own, span{lo, hi, reverse, keysOnly}, fn)
 }
 
+// Walk is a Scan forward that may leave keys out: where fn returns a key to go to, which is above the one it was called for, it is called next for the
+// first one at or after that.
+func (b *Batch) Walk(lo, hi []byte, fn func(key, value []byte) (to []byte, more bool, err error)) error {
+	if b.done {
+		return b.ended()
+	}
+	return b.s.walk(b.txn, b.own, span{lo: lo, hi: hi}, fn)
+}
+
 // Bytes is what the batch would count against MaxBatchBytes.
 func (b *Batch) Bytes() int {
 	if b.done {

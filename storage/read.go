@@ -101,7 +101,17 @@ func (p span) prefix() []byte {
 // scanFunc is called for each key; see Batch.Scan.
 type scanFunc = func(key, value []byte) (more bool, err error)
 
-func (s *Store) scan(txn *badger.Txn, own *writeSet, p span, fn scanFunc) (err error) {
+// walkFunc is called for each key; see Batch.Walk.
+type walkFunc = func(key, value []byte) (to []byte, more bool, err error)
+
+func (s *Store) scan(txn *badger.Txn, own *writeSet, p span, fn scanFunc) error {
+	return s.walk(txn, own, p, func(key, value []byte) ([]byte, bool, error) {
+		more, err := fn(key, value)
+		return nil, more, err
+	})
+}
+
+func (s *Store) walk(txn *badger.Txn, own *writeSet, p span, fn walkFunc) (err error) {
 	if len(p.hi) > 0 && bytes.Compare(p.lo, p.hi) >= 0 {
 		return nil
 	}
@@ -122,10 +132,13 @@ func (s *Store) scan(txn *badger.Txn, own *writeSet, p span, fn scanFunc) (err e
 			return err
 		}
 		calling = true
-		more, err := fn(m.key, value)
+		to, more, err := fn(m.key, value)
 		calling = false
 		if err != nil || !more {
 			return err
+		}
+		if to != nil {
+			m.skip(to)
 		}
 	}
 	if m.err != nil {

@@ -38,6 +38,14 @@ func (v *Snapshot) Scan(lo, hi []byte, reverse, keysOnly bool, fn func(key, valu
 	return v.s.scan(v.txn, nil, span{lo, hi, reverse, keysOnly}, fn)
 }
 
+// Walk calls fn for keys in [lo, hi) in their order; see Batch.Walk.
+func (v *Snapshot) Walk(lo, hi []byte, fn func(key, value []byte) (to []byte, more bool, err error)) error {
+	if v.err != nil {
+		return v.err
+	}
+	return v.s.walk(v.txn, nil, span{lo: lo, hi: hi}, fn)
+}
+
 // Close ends the view.
 func (v *Snapshot) Close() {
 	if v.txn != nil {

@@ -50,6 +50,7 @@ func runModel(t *testing.T, seed uint64) {
 					hi = []byte("d")
 				}
 				checkScan(t, b.Scan, mine, lo, hi, rnd.IntN(2) == 0, rnd.IntN(2) == 0, rnd.IntN(30))
+				checkWalk(t, b.Walk, mine, rnd)
 			default:
 				v, ok, err := b.Get(k)
 				must(t, err)
@@ -71,6 +72,7 @@ func runModel(t *testing.T, seed uint64) {
 		}
 		v := s.Snapshot()
 		checkScan(t, v.Scan, model, []byte("a"), []byte("d"), rnd.IntN(2) == 0, false, 1000)
+		checkWalk(t, v.Walk, model, rnd)
 		v.Close()
 	}
 	must(t, s.Close())
@@ -99,6 +101,35 @@ func checkScan(t *testing.T, scan scanner, model map[string]string, lo, hi []byt
 	}))
 	if !slices.Equal(want, got) {
 		t.Fatalf("scan %s %s reverse %t:\ngot  %v\nwant %v", lo, hi, reverse, got, want)
+	}
+}
+
+// checkWalk goes over the keys of a model with leaps of random length.
+func checkWalk(t *testing.T, walk func(lo, hi []byte, fn func(k, v []byte) ([]byte, bool, error)) error, model map[string]string, rnd *rand.Rand) {
+	t.Helper()
+	var left []string
+	for _, k := range slices.Sorted(maps.Keys(model)) {
+		if k >= "a" && k < "d" {
+			left = append(left, k)
+		}
+	}
+	must(t, walk([]byte("a"), []byte("d"), func(k, v []byte) ([]byte, bool, error) {
+		if len(left) == 0 || left[0] != string(k) || model[left[0]] != string(v) {
+			return nil, false, fmt.Errorf("the walk is at %s, left are %v", k, left)
+		}
+		if left = left[1:]; rnd.IntN(2) == 0 || len(left) == 0 {
+			return nil, true, nil
+		}
+		left = left[rnd.IntN(len(left)):]
+		to := []byte(left[0])
+		if rnd.IntN(2) == 0 { // between two keys
+			to = append([]byte(left[0]), 0)
+			left = left[1:]
+		}
+		return to, true, nil
+	}))
+	if len(left) > 0 {
+		t.Fatalf("the walk has left out %v", left)
 	}
 }
 
