@@ -75,24 +75,26 @@ func TestSweepGoesRound(t *testing.T) {
 		n := clustertest.Open(t, clustertest.Config(dir, 1))
 		defer clustertest.Close(t, n)
 		const blocked = 600
-		expiring := func(key string, ms int64) {
-			do(t, n, &op.Set{Key: []byte(key), Value: []byte("v"), Expiry: op.Expiry{Mode: op.ExpiryIn, Milli: ms}})
+		expiring := func(key string, ms int64) op.Op {
+			return &op.Set{Key: []byte(key), Value: []byte("v"), Expiry: op.Expiry{Mode: op.ExpiryIn, Milli: ms}}
 		}
+		var all []op.Op
 		o := &op.Prewrite{Home: op.Key([]byte("b0")), AtHome: true}
 		for i := range blocked {
 			key := fmt.Sprint("b", i)
-			expiring(key, 1000)
+			all = append(all, expiring(key, 1000))
 			o.Names = append(o.Names, op.Key([]byte(key)))
 			o.Writes = append(o.Writes, op.Write{Name: op.Key([]byte(key)), Type: 1, Value: []byte("w")})
 		}
+		do(t, n, all...)
 		id, err := n.Router().Now(t.Context(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		o.Txn, o.Deadline = id, id.Add(5*60*1000)
 		do(t, n, o)
-		expiring("free", 2000)
-		time.Sleep(10 * time.Second)
+		do(t, n, expiring("free", 2000))
+		time.Sleep(5 * time.Second)
 		if found, err := n.Inspect(); err != nil || found.Due != blocked {
 			t.Errorf("%d names are due, %d of them can't be swept: %v", found.Due, blocked, err)
 		}

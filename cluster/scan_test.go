@@ -45,7 +45,7 @@ func TestScansAgainstModel(t *testing.T) {
 			onNode(t, partitions, func(t *testing.T, n *cluster.Node) {
 				rng := rand.New(rand.NewPCG(uint64(partitions), 5))
 				model := fillKeys(t, n, rng)
-				for range 150 {
+				for range 60 {
 					s := &op.Scan{Space: op.SpaceKey, Limit: uint32(1 + rng.IntN(40)), ByName: rng.IntN(2) == 0, Values: rng.IntN(2) == 0}
 					if rng.IntN(2) == 0 {
 						s.MaxBytes = uint32(1 + rng.IntN(300))
