@@ -33,6 +33,7 @@ func Bury(store *storage.Store, id uint32) error {
 	}
 	saveGrave(b, &Grave{ID: id, From: s.From, To: s.To})
 	b.Delete(storage.AppendPartition(nil, id, whatState))
+	b.Delete(storage.AppendPartition(nil, id, whatBirth))
 	return b.Commit()
 }
 

@@ -18,6 +18,10 @@ type LogEntry struct {
 	Index uint64
 	Term  uint64
 	Data  []byte
+	// Members are those of the partition's group at this place in the log. Member: this replica's node is one of them. Only a Split
+	// needs to know.
+	Members []Member
+	Member  bool
 }
 
 // Observer is told, after each batch is in the store, what became of names. It is called on the goroutine that applies and must
@@ -34,25 +38,46 @@ type Machine struct {
 	restored atomic.Uint64 // and ended
 	// documents is told that documents of the meta group have changed, as observer is of names.
 	documents atomic.Pointer[func()]
-	safe      atomic.Uint64 // the safe point, see Safe
-	freed     atomic.Int64  // bytes, see Freed
+	// rangeObserver is told that the range has changed.
+	rangeObserver atomic.Pointer[func(born []uint32)]
+
+	safe  atomic.Uint64 // the safe point, see Safe
+	freed atomic.Int64  // bytes, see Freed
 
 	cache   *recordCache
 	work    mvcc.Working
 	changes []mvcc.Change
 	numbers numbers
-	cause   op.Kind // the operation that is judged
-	next    State   // the state of the batch in the making
+	entry   *LogEntry // that is applied
+	cause   op.Kind   // the operation that is judged
+	next    State     // the state of the batch in the making
 	// nextDocuments: the batch in the making may change documents.
 	nextDocuments bool
+	// ranged: the batch in the making changes the range; born are the children that it makes.
+	ranged bool
+	born   []uint32
 }
 
-// ErrExists says that a partition stands in the store already.
-var ErrExists = errors.New("fsm: the partition exists already")
+// These say why a partition is not made. Nothing was changed.
+var (
+	ErrExists = errors.New("fsm: the partition exists already")
+	// ErrClaimed: another replica in the store claims some of the range, or what one has left there is not cleared yet.
+	ErrClaimed = errors.New("fsm: the range is claimed by another replica")
+)
 
-// Create makes a partition that owns a range and has applied nothing. It is ErrExists when it stands, and ErrClearing when an
-// earlier replica of it is still being cleared.
+// Create makes a partition that owns a range and has applied nothing: its log begins with nothing before it. It is ErrExists when it
+// stands, ErrClearing when an earlier replica of it is still being cleared, and ErrClaimed.
 func Create(store *storage.Store, id uint32, from, to op.Position) error {
+	return create(store, id, &State{Epoch: 1, From: from, To: to})
+}
+
+// CreateEmpty makes a replica of a partition whose range has changed since it was made, or that began with a state. It owns nothing
+// until a snapshot has filled it, but claims the range. Errors are those of Create.
+func CreateEmpty(store *storage.Store, id uint32, from, to op.Position) error {
+	return create(store, id, &State{Empty: true, From: from, To: to})
+}
+
+func create(store *storage.Store, id uint32, s *State) error {
 	b := store.NewBatch()
 	defer b.Discard()
 	if _, ok, err := loadState(b, id); err != nil || ok {
@@ -64,7 +89,10 @@ func Create(store *storage.Store, id uint32, from, to op.Position) error {
 	if g, found, err := LoadGrave(b, id); err != nil || found && !g.Cleared {
 		return errors.Join(err, fmt.Errorf("%w: partition %d", ErrClearing, id))
 	}
-	saveState(b, id, &State{Epoch: 1, From: from, To: to})
+	if by, err := claimed(b, id, s.From, s.To); err != nil || by != id {
+		return errors.Join(err, fmt.Errorf("%w: %d, %d wants it", ErrClaimed, by, id))
+	}
+	saveState(b, id, s)
 	return b.Commit()
 }
 
@@ -113,6 +141,10 @@ func (m *Machine) Applied() uint64 { return m.state.Load().Index }
 // Observe sets who is told about changes.
 func (m *Machine) Observe(o Observer) { m.observer.Store(&o) }
 
+// ObserveRange sets who is told, as Observe does, that the range has changed, and which partitions were born from it here: those that
+// have a record now, and those of which this node is to have no replica, which have a grave that is to be cleared.
+func (m *Machine) ObserveRange(f func(born []uint32)) { m.rangeObserver.Store(&f) }
+
 // ObserveDocuments sets who is told that documents of the meta group may have changed, as Observe does; also after a Restore.
 func (m *Machine) ObserveDocuments(f func()) { m.documents.Store(&f) }
 
@@ -137,7 +169,7 @@ func (m *Machine) applyBatch(entries []LogEntry, results [][]op.Result) (n int, 
 	defer m.cache.turn()
 	b := m.store.NewBatch()
 	defer b.Discard()
-	m.next, m.changes, m.nextDocuments = m.State(), m.changes[:0], false
+	m.next, m.changes, m.nextDocuments, m.ranged, m.born = m.State(), m.changes[:0], false, false, nil
 	for n < len(entries) && (n == 0 || b.Bytes() < batchBytesMax && b.Len() < batchKeysMax) {
 		e := entries[n]
 		if e.Index > m.next.Index {
@@ -164,6 +196,9 @@ func (m *Machine) tell() {
 		(*o)(m.changes)
 	}
 	clear(m.changes)
+	if f := m.rangeObserver.Load(); f != nil && m.ranged {
+		(*f)(m.born)
+	}
 	if m.nextDocuments {
 		m.tellDocuments()
 	}
@@ -186,6 +221,7 @@ func (m *Machine) applyEntry(b *storage.Batch, le LogEntry) ([]op.Result, error)
 	}
 	done := 0
 	results := make([]op.Result, 0, total)
+	m.entry = &le
 	own := &entryBatch{Batch: b, cache: m.cache}
 	ts := e.First
 	for len(e.Units) > 0 {

@@ -39,15 +39,16 @@ func ownsAll(s *State, o op.Op) bool {
 		return s.covers(o.From, o.To)
 	case *op.Collect:
 		return s.covers(o.From, o.To)
-	case *op.SafePoint:
-		return true
+	}
+	if op.OfPartition(o) {
+		return !s.Empty
 	}
 	return s.Owns(o.Target().Key)
 }
 
 // covers tells whether a range lies within the partition's.
 func (s *State) covers(from, to op.Position) bool {
-	return Compare(from, s.From) >= 0 && (IsEnd(s.To) || !IsEnd(to) && Compare(to, s.To) <= 0)
+	return !s.Empty && Compare(from, s.From) >= 0 && (IsEnd(s.To) || !IsEnd(to) && Compare(to, s.To) <= 0)
 }
 
 func (s *State) coversScan(r op.ScanSeen) bool { return s.covers(r.From, r.To) }

@@ -25,7 +25,7 @@ func (m *Machine) Read(r mvcc.Reader, at op.Timestamp, o op.Op) (op.Result, erro
 // whole tells whether a count is of all the partition has of a space, which is known without counting.
 func (m *Machine) whole(c *op.Count) bool {
 	s := m.state.Load()
-	return int(c.Space) < spaces && s.Intents == 0 && Compare(c.From, s.From) == 0 && Compare(c.To, s.To) == 0
+	return int(c.Space) < spaces && s.Intents == 0 && !s.Uncounted && Compare(c.From, s.From) == 0 && Compare(c.To, s.To) == 0
 }
 
 // Read runs a read-only operation, wherever its names lie.

@@ -67,6 +67,12 @@ func (m *Machine) judge(b *entryBatch, o op.Op, ts op.Timestamp) (op.Result, err
 		return m.sweep(w, o, ts)
 	case *op.SafePoint:
 		return m.safePoint(o, ts)
+	case *op.Split:
+		return m.split(b, o, m.entry)
+	case *op.Recount:
+		return m.recount(o), nil
+	case *op.Fence:
+		return m.fence(o), nil
 	case *op.Collect:
 		return m.collect(w, b, o)
 	case *op.ClockBound:

@@ -110,8 +110,24 @@ func (m *Machine) Restore(r io.Reader) error {
 	}
 	m.state.Store(&s)
 	m.restored.Add(1)
+	if f := m.rangeObserver.Load(); f != nil {
+		(*f)(nil)
+	}
 	m.tellDocuments()
 	return nil
+}
+
+// Span reads the range that a snapshot stream is of from its beginning.
+func Span(r io.Reader) (from, to op.Position, err error) {
+	s, err := newStreamReader(r).state()
+	return s.From, s.To, err
+}
+
+// Claimed is the id of another partition that claims some of a range in the store; id itself when there is none.
+func Claimed(store *storage.Store, id uint32, from, to op.Position) (by uint32, err error) {
+	snap := store.Snapshot()
+	defer snap.Close()
+	return claimed(snap, id, from, to)
 }
 
 // Leave makes reads that are under way find that what they look at is not to be trusted, as a Restore does. It is for a replica that

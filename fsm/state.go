@@ -9,7 +9,11 @@ import (
 	"kahuna/storage"
 )
 
+// stateFormat begins what is stored of a partition, save its record.
 const stateFormat = 1
+
+// recordFormat begins a partition's record. Records of format 1 have nothing behind Safe: their ranges never changed.
+const recordFormat = 2
 
 // spaces is how many name spaces are counted: op.SpaceKey to op.SpaceIdem.
 const spaces = int(op.SpaceIdem) + 1
@@ -28,10 +32,23 @@ type State struct {
 	// Safe is the partition's safe point: nothing is read below it, and what only such reads would need may be gone. It never
 	// falls; a partition that takes names over from another has the larger one of the two. 0: everything is kept.
 	Safe op.Timestamp
+
+	// Ranged is the index at which the range has last changed. A replica that is made anew must not be given what is in the log up
+	// to there: those entries are about another range than the one it is made with. 0: it never has.
+	Ranged uint64
+	// Uncounted: Live is what has changed since the range has, not how many names there are. A Recount ends it.
+	Uncounted bool
+	// Empty: the replica was made to be filled by a snapshot. It owns nothing yet, but claims its range: no other replica in the
+	// store may have any of it.
+	Empty    bool
+	Children []Child // the latest, oldest first
 }
 
 // Owns tells whether a name lies in the partition's range.
 func (s *State) Owns(key []byte) bool {
+	if s.Empty {
+		return false
+	}
 	p := op.Position{Slot: op.Slot(key), Name: key}
 	return Compare(p, s.From) >= 0 && (IsEnd(s.To) || Compare(p, s.To) < 0)
 }
@@ -48,22 +65,40 @@ func Compare(a, b op.Position) int {
 func IsEnd(p op.Position) bool { return p.Slot == 0 && len(p.Name) == 0 }
 
 func (s *State) encode() []byte {
-	b := []byte{stateFormat}
-	for _, v := range []uint64{s.Index, s.Term, s.Epoch, uint64(s.Last)} {
-		b = binary.AppendUvarint(b, v)
-	}
-	for _, p := range []op.Position{s.From, s.To} {
-		b = op.AppendPosition(b, p)
-	}
+	b := appendUints([]byte{recordFormat}, s.Index, s.Term, s.Epoch, uint64(s.Last))
+	b = op.AppendPosition(op.AppendPosition(b, s.From), s.To)
 	for _, n := range s.Live {
 		b = binary.AppendVarint(b, n)
 	}
 	b = binary.AppendVarint(b, s.Intents)
-	return binary.AppendUvarint(b, uint64(s.Safe))
+	b = appendUints(b, uint64(s.Safe), s.Ranged, flags(s.Uncounted, s.Empty), uint64(len(s.Children)))
+	for i := range s.Children {
+		c := &s.Children[i]
+		b = appendUints(b, uint64(c.ID), c.Epoch)
+		b = op.AppendPosition(op.AppendPosition(b, c.From), c.To)
+	}
+	return b
+}
+
+func appendUints(b []byte, all ...uint64) []byte {
+	for _, v := range all {
+		b = binary.AppendUvarint(b, v)
+	}
+	return b
+}
+
+// flags makes a number of bits, the first of them the lowest.
+func flags(bits ...bool) (n uint64) {
+	for i, bit := range bits {
+		if bit {
+			n |= 1 << i
+		}
+	}
+	return n
 }
 
 func decodeState(b []byte) (s State, err error) {
-	if len(b) == 0 || b[0] != stateFormat {
+	if len(b) == 0 || b[0] < 1 || b[0] > recordFormat {
 		return s, mvcc.ErrDamaged
 	}
 	r := op.NewReader(bytes.Clone(b[1:]))
@@ -73,10 +108,25 @@ func decodeState(b []byte) (s State, err error) {
 		s.Live[i] = r.Int()
 	}
 	s.Intents, s.Safe = r.Int(), op.Timestamp(r.Uint())
+	if b[0] > 1 {
+		s.decodeRanges(r)
+	}
 	if r.End() != nil {
 		return s, mvcc.ErrDamaged
 	}
 	return s, nil
+}
+
+// decodeRanges reads what is not in format 1.
+func (s *State) decodeRanges(r *op.Reader) {
+	s.Ranged = r.Uint()
+	bits := r.Uint()
+	s.Uncounted, s.Empty = bits&1 != 0, bits&2 != 0
+	for n := r.Uint(); n > 0 && !r.Bad(); n-- {
+		c := Child{ID: r.Uint32(), Epoch: r.Uint()}
+		c.From, c.To = r.Position(), r.Position()
+		s.Children = append(s.Children, c)
+	}
 }
 
 // whatState is what a partition keeps under its own id.

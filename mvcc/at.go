@@ -208,6 +208,19 @@ func ScanCurrent(r Reader, sp op.Space, from, to op.Position, fn func(op.Name, R
 	})
 }
 
+// CountCurrent counts what ScanCurrent goes through.
+func CountCurrent(r Reader, sp op.Space, from, to op.Position) (n int64, err error) {
+	lo, hi := storage.Bounds(storage.KindCurrent, sp, from, to)
+	err = r.Scan(lo, hi, false, false, func(_, value []byte) (bool, error) {
+		s, err := decode(value)
+		if err == nil && s.TS != 0 && !s.Deleted {
+			n++
+		}
+		return err == nil, err
+	})
+	return n, err
+}
+
 // Put, PutExpiry and Delete refuse: a read changes nothing.
 func (a *At) Put(op.Name, Record) (Record, error)    { return Record{}, errReadOnly }
 func (a *At) PutExpiry(op.Name, op.Timestamp) error  { return errReadOnly }

@@ -379,6 +379,10 @@ var makers = [256]func() Op{
 	KindAdvise:        func() Op { return new(Advise) },
 	KindForgetOld:     func() Op { return new(ForgetOld) },
 
+	KindSplit:   func() Op { return new(Split) },
+	KindRecount: func() Op { return new(Recount) },
+	KindFence:   func() Op { return new(Fence) },
+
 	KindChanges: func() Op { return new(Changes) },
 
 	KindHashSet:       func() Op { return new(HashSet) },

@@ -67,6 +67,10 @@ const (
 	KindAdvise        Kind = 57
 	KindForgetOld     Kind = 58
 
+	KindSplit   Kind = 60
+	KindRecount Kind = 61
+	KindFence   Kind = 62
+
 	KindChanges Kind = 75
 
 	KindPrepare     Kind = 76

@@ -39,6 +39,10 @@ func Size(o Op) int {
 		return headBytes + len(o.Key)
 	case *MetaList:
 		return headBytes + len(o.Prefix) + len(o.After)
+	case *Split:
+		return headBytes + nameBytes + len(o.At.Name)
+	case *Recount:
+		return headBytes + 10*len(o.Live)
 	case *Collect:
 		return headBytes + spanSize(o.From, o.To)
 	case *DeleteRange:
