@@ -16,8 +16,16 @@ type adapter struct {
 	group    *Group
 	instance *instance // whose state machine it is
 	last     uint64    // of the entries that were given to it, or the marker's when Raft started
+	members  []Peer    // of the group, at last
 	entries  []Entry   // reused
 	at       []int     // where the results of entries belong
+}
+
+// begin puts the adapter behind the marker.
+func (a *adapter) begin() {
+	if m := a.group.snapshots.current.Load(); m != nil {
+		a.last, a.members = m.index, peersOf(m.configuration)
+	}
 }
 
 // errRestarting makes Raft refuse a snapshot that has been installed, so that it is started anew from what is on disk.
@@ -56,8 +64,9 @@ func (a *adapter) choose(logs []*raft.Log) {
 		switch {
 		case l.Type == raft.LogConfiguration:
 			a.group.voters.entry(l)
+			a.members = peersOf(raft.DecodeConfiguration(l.Data))
 		case l.Type == raft.LogCommand && l.Index > applied:
-			a.entries = append(a.entries, Entry{Index: l.Index, Term: l.Term, Data: l.Data})
+			a.entries = append(a.entries, Entry{Index: l.Index, Term: l.Term, Data: l.Data, Members: a.members})
 			a.at = append(a.at, i)
 		}
 	}
@@ -138,7 +147,7 @@ func (a *adapter) Restore(io.ReadCloser) error {
 		a.group.fail(err)
 		return err
 	}
-	a.last = a.group.snapshots.index()
+	a.begin()
 	if again {
 		// Until it is started again, Raft would vouch for entries that are gone.
 		a.instance.transport.sever()

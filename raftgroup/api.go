@@ -17,6 +17,7 @@ type Peer struct {
 type Entry struct {
 	Index, Term uint64
 	Data        []byte // must not be changed or kept
+	Members     []Peer // of the group at this place in the log; must not be changed. Entries with the same members share it
 }
 
 // StateMachine is one group's replicated state. Apply and Restore are called by one goroutine at a time, the others by any. No
@@ -53,6 +54,12 @@ type GroupConfig struct {
 	// snapshot at this index, term 1. It must not be below what the state machine has applied. 0: an ordinary, empty start.
 	BornAt uint64
 	Dir    string // for the marker and the spool; made if missing
+	// Filled tells whether the state machine has a state to which the log can be applied. While it has none the replica takes no
+	// entries and no part in elections, and waits for a snapshot. It is asked for each message and must not wait. nil: always.
+	Filled func() bool
+	// Admit is shown the beginning of a snapshot that was received, before anything is replaced by it. An error refuses it; the
+	// leader sends it again later. After nil, Restore follows. nil: all are welcome.
+	Admit func(stream io.Reader) error
 	// OnLeader is called when this replica leads in a term and its state machine has everything that was committed before.
 	// OnFollower is called when that ended. Both come from one goroutine, one after the other, in the order of the changes.
 	// OnLeader may take long; when the leadership ends meanwhile, OnFollower follows at once. Close waits for both. Both may be nil.

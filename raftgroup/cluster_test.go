@@ -31,6 +31,7 @@ type node struct {
 	inside  atomic.Int32
 	faults  atomic.Int32
 	slow    atomic.Pointer[chan struct{}] // OnLeader waits for it
+	tune    func(*GroupConfig)            // may be nil
 }
 
 type cluster struct {
@@ -78,9 +79,13 @@ func (n *node) start() {
 	if slices.ContainsFunc(n.c.peers, func(p Peer) bool { return p.ID == n.id }) {
 		bootstrap = n.c.peers
 	}
-	n.group, err = n.host.Open(GroupConfig{ID: 7, Machine: n.machine, Dir: filepath.Join(n.dir, "group"), Bootstrap: bootstrap,
+	cfg := GroupConfig{ID: 7, Machine: n.machine, Dir: filepath.Join(n.dir, "group"), Bootstrap: bootstrap,
 		OnLeader:   func(term uint64) { n.event(fmt.Sprint("lead ", term)) },
-		OnFollower: func() { n.event("follow") }})
+		OnFollower: func() { n.event("follow") }}
+	if n.tune != nil {
+		n.tune(&cfg)
+	}
+	n.group, err = n.host.Open(cfg)
 	if err != nil {
 		n.c.t.Fatal(err)
 	}

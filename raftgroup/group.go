@@ -47,7 +47,7 @@ func openGroup(h *Host, cfg GroupConfig) (*Group, error) {
 	g.log = &groupLog{LogStore: h.cfg.Logs(cfg.ID), voters: g.voters, stored: cfg.OnStored}
 	g.watchdog.start = time.Now()
 	var err error
-	if g.snapshots, err = openSnapshots(cfg.Dir, cfg.Machine); err != nil {
+	if g.snapshots, err = openSnapshots(cfg.Dir, cfg.Machine, cfg.Admit); err != nil {
 		return nil, err
 	}
 	if err := g.prepare(); err != nil {
@@ -149,6 +149,26 @@ func (g *Group) Compact() error {
 	return fmt.Errorf("raftgroup: compacting group %d: %w", g.cfg.ID, err)
 }
 
+// CompactPast removes the log up to an index that the state machine has applied, with no trailing entries, so that a replica that is
+// made anew gets a snapshot and nothing of what was before. Errors are those of Compact: ErrNothingToCompact when the marker can't
+// be put there yet.
+func (g *Group) CompactPast(index uint64) error {
+	first, _, err := g.log.bounds()
+	if err != nil || first == 0 || first > index {
+		return err
+	}
+	if err := g.Compact(); err != nil && g.snapshots.index() < index {
+		return err
+	}
+	if at := g.snapshots.index(); at < index {
+		return fmt.Errorf("%w: the marker is at %d, not at %d", ErrNothingToCompact, at, index)
+	}
+	if first, _, err = g.log.bounds(); err != nil || first == 0 || first > index {
+		return err
+	}
+	return g.log.DeleteRange(first, index)
+}
+
 // isSkip tells, by their text, which of Raft's errors mean that a snapshot can be made later.
 func isSkip(err error) bool {
 	text := err.Error()
@@ -183,4 +203,6 @@ func (w groupGuard) EntryTerm(index uint64) (uint64, bool) {
 	return entry.Term, true
 }
 
-func (w groupGuard) Refuses() bool { return w.g.refuses.Load() }
+func (w groupGuard) Refuses() bool { return w.g.refuses.Load() || !w.Filled() }
+
+func (w groupGuard) Filled() bool { return w.g.cfg.Filled == nil || w.g.cfg.Filled() }

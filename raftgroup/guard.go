@@ -1,6 +1,10 @@
 package raftgroup
 
-import "github.com/hashicorp/raft"
+import (
+	"math"
+
+	"github.com/hashicorp/raft"
+)
 
 // guard is what the transport must know of a group to protect it against hashicorp/raft 1.8.0. It is asked by any goroutine, until
 // the transport is closed, and must not wait.
@@ -13,6 +17,8 @@ type guard interface {
 	EntryTerm(index uint64) (term uint64, ok bool)
 	// Refuses tells that this replica must take part in no elections at present.
 	Refuses() bool
+	// Filled tells whether there is a state to which entries can be applied.
+	Filled() bool
 }
 
 // hasSnapshot tells whether a snapshot brings nothing new. hashicorp/raft installs it over a newer state then: the state machine
@@ -59,7 +65,14 @@ func probed(r raft.RPCResponse) raft.RPCResponse {
 // need not be compared. So leading entries up to the applied index are dropped, and the last of them becomes the previous entry.
 // A leader of an older term may have had others, but the term is left as it is, and Raft refuses an older term before it looks
 // at anything else.
+//
+// And a replica without a state takes no entries: it says that it does not have the one before them, so that the leader goes back to
+// where its log begins, and sends a snapshot.
 func fitAppend(g guard, req *raft.AppendEntriesRequest) {
+	if !g.Filled() && (len(req.Entries) > 0 || req.PrevLogEntry > 0) {
+		req.PrevLogEntry, req.PrevLogTerm, req.LeaderCommitIndex, req.Entries = math.MaxInt64, req.Term, 0, nil
+		return
+	}
 	end := req.PrevLogEntry + uint64(len(req.Entries))
 	req.LeaderCommitIndex = min(req.LeaderCommitIndex, end)
 	if end == 0 {

@@ -14,12 +14,14 @@ type fakeGuard struct {
 	terms   []uint64 // terms[0] is not used
 	first   uint64   // 0: the log is empty, and the last entry is the marker
 	applied uint64
+	empty   bool
 	refuses bool
 }
 
 func (g *fakeGuard) Applied() uint64    { return g.applied }
 func (g *fakeGuard) FirstIndex() uint64 { return g.first }
 func (g *fakeGuard) Refuses() bool      { return g.refuses }
+func (g *fakeGuard) Filled() bool       { return !g.empty }
 func (g *fakeGuard) last() uint64       { return uint64(len(g.terms) - 1) }
 
 // EntryTerm knows the log, and the marker, which is right before it here.

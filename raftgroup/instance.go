@@ -47,7 +47,8 @@ func (g *Group) raftConfig() *raft.Config {
 func (g *Group) start() error {
 	inst := &instance{dead: make(chan struct{})}
 	inst.transport = &groupTransport{transport: g.host.mux.open(g.cfg.ID, groupGuard{g})}
-	machine := &adapter{group: g, instance: inst, last: g.snapshots.index()}
+	machine := &adapter{group: g, instance: inst}
+	machine.begin()
 	err := guarded(func() (err error) {
 		inst.raft, err = raft.NewRaft(g.raftConfig(), machine, g.log, g.log, g.snapshots, inst.transport)
 		return err
@@ -64,13 +65,25 @@ func (g *Group) start() error {
 	return nil
 }
 
+// Campaign makes this replica stand for election now, if it has not heard of a leader since it was opened. It is for a group that was
+// just made, of which nobody leads yet; elsewhere it changes nothing.
+func (g *Group) Campaign() {
+	if inst := g.instance.Load(); inst != nil {
+		campaign(inst.raft)
+	}
+}
+
 // hurry makes a replica that is the only voter stand for election now. There is nobody else to hear from, so waiting for a
-// leader's heartbeat is of no use. Raft looks at its heartbeat timeout at once when it was shortened, and finds that it has
-// never heard from a leader.
+// leader's heartbeat is of no use.
 func (g *Group) hurry(r *raft.Raft) {
 	if v := g.voters.load(); !v.self || v.quorum != 1 {
 		return
 	}
+	campaign(r)
+}
+
+// campaign: Raft looks at its heartbeat timeout at once when it was shortened, and finds that it has never heard from a leader.
+func campaign(r *raft.Raft) {
 	normal := r.ReloadableConfig()
 	short := normal
 	short.HeartbeatTimeout -= time.Millisecond

@@ -22,6 +22,7 @@ const (
 type snapshots struct {
 	dir     string
 	machine StateMachine
+	admit   func(io.Reader) error // may be nil
 	current atomic.Pointer[marker]
 
 	writing sync.Mutex     // held while the marker is replaced
@@ -29,11 +30,11 @@ type snapshots struct {
 }
 
 // openSnapshots reads the marker. What was not complete is removed.
-func openSnapshots(dir string, machine StateMachine) (*snapshots, error) {
+func openSnapshots(dir string, machine StateMachine, admit func(io.Reader) error) (*snapshots, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
-	s := &snapshots{dir: dir, machine: machine}
+	s := &snapshots{dir: dir, machine: machine, admit: admit}
 	for _, path := range []string{s.markerPath(), s.spoolPath()} {
 		if err := remove(path + tmpSuffix); err != nil {
 			return nil, err
@@ -179,7 +180,7 @@ func (k *sink) Close() error {
 		return err
 	}
 	k.done = true
-	return k.spool.finish()
+	return k.spool.finish(k.snapshots.admit)
 }
 
 func (k *sink) Cancel() error {

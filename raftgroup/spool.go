@@ -21,6 +21,7 @@ type spoolWriter struct {
 	path string
 	f    *os.File
 	w    *bufio.Writer
+	head int64 // bytes before the stream
 	size uint64
 	crc  uint32
 }
@@ -31,10 +32,12 @@ func createSpool(path string, m *marker) (*spoolWriter, error) {
 		return nil, err
 	}
 	s := &spoolWriter{path: path, f: f, w: bufio.NewWriterSize(f, 256<<10)}
-	if _, err := s.w.Write(m.encode()); err != nil {
+	head, err := s.w.Write(m.encode())
+	if err != nil {
 		s.cancel()
 		return nil, err
 	}
+	s.head = int64(head)
 	return s, nil
 }
 
@@ -45,8 +48,18 @@ func (s *spoolWriter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// finish makes the spool complete and durable.
-func (s *spoolWriter) finish() error {
+// finish makes the spool complete and durable, if admit, which may be nil, does not refuse its stream.
+func (s *spoolWriter) finish(admit func(io.Reader) error) error {
+	if admit != nil {
+		err := s.w.Flush()
+		if err == nil {
+			err = admit(io.NewSectionReader(s.f, s.head, int64(s.size)))
+		}
+		if err != nil {
+			s.cancel()
+			return err
+		}
+	}
 	trailer := binary.LittleEndian.AppendUint64(nil, s.size)
 	trailer = binary.LittleEndian.AppendUint32(trailer, s.crc)
 	_, err := s.w.Write(trailer)

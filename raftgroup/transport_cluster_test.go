@@ -164,6 +164,7 @@ func (v view) EntryTerm(index uint64) (uint64, bool) {
 }
 
 func (v view) Refuses() bool { return false }
+func (v view) Filled() bool  { return true }
 
 const trailingLogs = 5
 
