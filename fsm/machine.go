@@ -135,6 +135,12 @@ func (m *Machine) ID() uint32 { return m.id }
 // State is the partition's record as of the last batch.
 func (m *Machine) State() State { return *m.state.Load() }
 
+// Filled tells whether there is a state to which the log can be applied.
+func (m *Machine) Filled() bool { return !m.state.Load().Empty }
+
+// Owns tells whether a name lies in the partition's range.
+func (m *Machine) Owns(key []byte) bool { return m.state.Load().Owns(key) }
+
 // Applied is the index of the last entry whose effects are in the store.
 func (m *Machine) Applied() uint64 { return m.state.Load().Index }
 

@@ -64,10 +64,28 @@ const (
 
 func (a *advice) reset(leading bool) {
 	a.mu.Lock()
-	waiting := a.waiting
-	a.leading, a.waiting, a.ranges = leading, nil, nil
-	a.txns, a.names = map[op.TxnID]*adviser{}, map[string]*nameLock{}
+	a.leading = leading
+	waiting := a.drop()
 	a.mu.Unlock()
+	dismiss(waiting)
+}
+
+// forget drops all locks, as a change of the leader does: the partition's range has changed, and they may be about names of others.
+func (a *advice) forget() {
+	a.mu.Lock()
+	waiting := a.drop()
+	a.mu.Unlock()
+	dismiss(waiting)
+}
+
+// drop empties the table and returns who waits. The mutex is held.
+func (a *advice) drop() (waiting []*adviceWaiter) {
+	waiting, a.waiting, a.ranges = a.waiting, nil, nil
+	a.txns, a.names = map[op.TxnID]*adviser{}, map[string]*nameLock{}
+	return waiting
+}
+
+func dismiss(waiting []*adviceWaiter) {
 	for _, w := range waiting {
 		close(w.done)
 	}

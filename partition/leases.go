@@ -158,6 +158,18 @@ func (l *leases) lead(store *storage.Store) error {
 	})
 }
 
+// narrow forgets the leases of locks that are another partition's by now.
+func (l *leases) narrow(owns func(name []byte) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, h := range l.byLock {
+		if !owns([]byte(name)) {
+			l.forget(h.leases)
+			delete(l.byLock, name)
+		}
+	}
+}
+
 // follow forgets all leases: they are the next leader's.
 func (l *leases) follow() {
 	l.mu.Lock()
@@ -226,7 +238,7 @@ func (l *leases) say(unit fsm.Unit) {
 		return
 	}
 	for i, res := range results {
-		if e := unit[i].(*op.LockExpire); res.Status == op.OK && !res.Done {
+		if e := unit[i].(*op.LockExpire); res.Status == op.Moved || res.Status == op.OK && !res.Done {
 			l.drop(string(e.Name), string(e.Owner), e.Granted)
 		}
 	}

@@ -3,6 +3,7 @@ package partition
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +31,9 @@ type Config struct {
 	Store     *storage.Store
 	Clock     clock.Clock
 	Stamper   Stamper // nil for the meta group, whose operations bear no timestamps
+	Node      string  // the id of this node, as the group knows it
 	Bootstrap []raftgroup.Peer
+	BornAt    uint64 // with Bootstrap: the group begins with a state, that of this index (raftgroup.GroupConfig)
 	Dir       string // for the group's marker and snapshots under way
 	Limits    Limits
 	Waiters   *Quota // of the node, for who waits for locks; nil: as many as there may be
@@ -46,6 +49,12 @@ type Config struct {
 	// OnChanges is told what became of names, after it is in the store, while this replica leads. It runs on the goroutine that
 	// applies, and must not wait. May be nil.
 	OnChanges func([]mvcc.Change)
+	// OnRange tells that the partition's range has changed here, and which partitions were born from it (fsm.Machine.ObserveRange). It
+	// must not wait. May be nil.
+	OnRange func(born []uint32)
+	// Admit tells why a snapshot of a range may not be installed now; nil when it may, and then OnRestored follows. May be nil.
+	Admit      func(from, to op.Position) error
+	OnRestored func()
 	// OnFault is told that what the store has of the partition can't be read, so that the replica can't serve when it leads. May be
 	// called from any goroutine, and must not wait. May be nil.
 	OnFault func(error)
@@ -90,11 +99,16 @@ func Open(cfg Config) (*Replica, error) {
 	r.advice.clock = cfg.Clock
 	r.waiters = newWaiters(r)
 	machine.Observe(r.observe)
+	machine.ObserveRange(r.ranged)
 	if cfg.OnDocuments != nil {
 		machine.ObserveDocuments(cfg.OnDocuments)
 	}
-	r.group, err = cfg.Host.Open(raftgroup.GroupConfig{ID: cfg.ID, Machine: machineOf{machine, cfg.Store, &r.fates}, Bootstrap: cfg.Bootstrap,
-		Dir: cfg.Dir, OnLeader: r.lead, OnFollower: r.follow, OnStored: r.writing.end})
+	group := raftgroup.GroupConfig{ID: cfg.ID, Machine: machineOf{machine, cfg.Store, &r.fates, &members{}, &r.cfg}, Bootstrap: cfg.Bootstrap,
+		BornAt: cfg.BornAt, Filled: machine.Filled, Dir: cfg.Dir, OnLeader: r.lead, OnFollower: r.follow, OnStored: r.writing.end}
+	if cfg.Admit != nil {
+		group.Admit = r.admit
+	}
+	r.group, err = cfg.Host.Open(group)
 	if err != nil {
 		r.cancel()
 		return nil, fmt.Errorf("partition %d: %w", cfg.ID, err)
@@ -113,6 +127,27 @@ func (r *Replica) observe(changes []mvcc.Change) {
 	if r.cfg.OnChanges != nil && r.Leads() {
 		r.cfg.OnChanges(changes)
 	}
+}
+
+// ranged is told by the state machine that the range has changed: what is kept in memory for names that went to another partition
+// goes with them.
+func (r *Replica) ranged(born []uint32) {
+	s := r.machine.State()
+	r.leases.narrow(s.Owns)
+	r.waiters.narrow(s.Owns)
+	r.advice.forget()
+	if r.cfg.OnRange != nil {
+		r.cfg.OnRange(born)
+	}
+}
+
+// admit judges a snapshot that was received, by its beginning.
+func (r *Replica) admit(stream io.Reader) error {
+	from, to, err := fsm.Span(stream)
+	if err != nil {
+		return err
+	}
+	return r.cfg.Admit(from, to)
 }
 
 func (r *Replica) start(f func()) {

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -354,19 +355,40 @@ func (w *waiters) follow(why error) {
 	defer w.mu.Unlock()
 	w.leading = false
 	for _, l := range w.lines {
-		l.ended = true
-		for _, p := range l.places {
-			w.places.Add(-1)
-			w.quota.put()
-			p.soft = false
-			if p.underWay > 0 {
-				continue
-			}
-			p.over = true
-			for _, c := range p.callers {
-				c.tell(ending{err: why})
-			}
-		}
+		w.endLine(l, why)
 	}
 	w.lines, w.returns, w.absences = map[string]*line{}, nil, nil
+}
+
+// narrow sends those away who wait for locks that are another partition's by now. They are to ask there.
+func (w *waiters) narrow(owns func(name []byte) bool) {
+	if w.places.Load() == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, l := range w.lines {
+		if !owns(l.name) {
+			w.endLine(l, ErrNotLeader)
+			delete(w.lines, name)
+		}
+	}
+	gone := func(a absence) bool { return a.place.line.ended }
+	w.returns, w.absences = slices.DeleteFunc(w.returns, gone), slices.DeleteFunc(w.absences, gone)
+}
+
+func (w *waiters) endLine(l *line, why error) {
+	l.ended = true
+	for _, p := range l.places {
+		w.places.Add(-1)
+		w.quota.put()
+		p.soft = false
+		if p.underWay > 0 {
+			continue
+		}
+		p.over = true
+		for _, c := range p.callers {
+			c.tell(ending{err: why})
+		}
+	}
 }
