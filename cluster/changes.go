@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -100,10 +101,23 @@ func (g *gathering) part(o *op.Changes) {
 		ctx, cancel := context.WithTimeout(g.ctx, g.r.timeout)
 		out := g.r.part(ctx, g.at, &step, true)
 		cancel()
+		if errors.Is(out.Err, ErrParted) && g.ctx.Err() == nil {
+			g.parts(o)
+			return
+		}
 		more = g.take(&out)
 		if more {
 			o.From = *out.Next
 		}
+	}
+}
+
+// parts goes through a part that was split meanwhile.
+func (g *gathering) parts(o *op.Changes) {
+	for _, p := range g.r.State().Parts(o.From, o.To) {
+		part := *o
+		part.From, part.To = p.From, p.To
+		g.part(&part)
 	}
 }
 

@@ -311,7 +311,14 @@ func (r *Router) askRead(ctx context.Context, at op.Timestamp, id uint32, ops []
 
 // readAnswer reads the answer of a node and notes who leads.
 func (r *Router) readAnswer(id uint32, node string, answer []byte, ops int) ([]op.Result, error) {
+	said, answer, err := cutMoved(answer)
+	if err != nil {
+		return nil, err
+	}
 	results, leader, err := readEnd(answer, ops)
+	if said != nil && err == nil {
+		r.learn(said)
+	}
 	switch {
 	case err == nil:
 		r.hints.set(id, node)

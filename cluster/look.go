@@ -111,7 +111,7 @@ func (n *Node) ownSight() *sight {
 	var s sight
 	for _, r := range n.Replicas() {
 		status := r.Group().Status()
-		one := placement.ReplicaReport{Range: r.ID(), Leads: r.Leads(), Term: status.Term, Applied: status.Applied, Members: n.members(r)}
+		one := placement.ReplicaReport{Range: r.ID(), Leads: r.Leads(), Term: status.Term, Applied: status.Applied, Members: n.members(r), Empty: !r.Machine().Filled()}
 		s.Replicas = append(s.Replicas, one)
 	}
 	return &s

@@ -136,6 +136,9 @@ type Node struct {
 	collector   collector
 	faulted     sync.Once
 	replicas    replicaSet
+	births      births
+	claims      claims
+	stepping    chan struct{} // a sign that there may be steps to carry out
 
 	mu       sync.Mutex
 	starting error // why the node can't serve; nil when it may, if its groups have leaders
@@ -149,7 +152,7 @@ type Node struct {
 // use once Ready says so. Nobody else may use the directory.
 func Open(cfg Config) (*Node, error) {
 	cfg.setDefaults()
-	n := &Node{cfg: cfg, starting: errors.New("the node is starting")}
+	n := &Node{cfg: cfg, starting: errors.New("the node is starting"), births: newBirths(), stepping: make(chan struct{}, 1)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.waiters = &partition.Quota{Max: int64(cfg.WaitersMax)}
 	n.disk = diskGuard{free: cfg.DiskFree, reserve: cfg.DiskReserveBytes}
@@ -160,6 +163,8 @@ func Open(cfg Config) (*Node, error) {
 	n.start(n.join)
 	n.start(n.tend)
 	n.start(n.control)
+	n.start(n.bear)
+	n.start(n.step)
 	n.start(n.followLeaders)
 	n.start(n.watchMembership)
 	n.start(n.sweep)
@@ -211,7 +216,7 @@ func (n *Node) connect() {
 		OnFault: func(id uint32, err error) { n.fault(fmt.Errorf("partition %d: %w", id, err)) }})
 	n.oracle = &oracle{clock: n.cfg.Clock, ahead: n.cfg.ClockBound, jump: n.cfg.ClockJumpMax, confirm: n.confirmMeta, raise: n.raiseBound}
 	n.time = &timeClient{local: n.leadsMeta, oracle: n.oracle, leader: func() string { return n.router.leader(fsm.Meta) }, ask: n.askClock}
-	n.router = &Router{self: n.identity.Node(), replica: n.Replica, clock: n.time, hub: n.hub, ctx: n.ctx, writable: n.disk.check,
+	n.router = &Router{self: n.identity.Node(), replica: n.Replica, clock: n.time, hub: n.hub, mono: n.cfg.Clock.Mono, ctx: n.ctx, writable: n.disk.check,
 		timeout: n.cfg.RequestTimeout, unitOps: unitOps, unitSize: entryBytes}
 	n.router.routes.Store(noRoutes())
 	n.documents = newDocuments(n)
@@ -228,6 +233,8 @@ func (n *Node) connect() {
 	n.hub.Handle(callWait, n.handleWait)
 	n.hub.Handle(callLeave, n.handleLeave)
 	n.hub.Handle(callLeaders, n.handleLeaders)
+	n.hub.Handle(callBorn, n.handleBorn)
+	n.hub.Handle(callPrepare, n.handlePrepare)
 	n.hub.Handle(callWatch, n.sessions.handleWatch)
 	n.hub.Handle(callChanged, n.sessions.handleChanged)
 	for kind, handler := range n.cfg.Calls {
@@ -271,14 +278,21 @@ func (n *Node) openReplicas() error {
 }
 
 func (n *Node) openReplica(id uint32) error {
-	cfg := partition.Config{ID: id, Host: n.host, Store: n.store, Clock: n.cfg.Clock, Stamper: n.router, Bootstrap: n.founders(id),
+	cfg := partition.Config{ID: id, Node: n.identity.Node(), Host: n.host, Store: n.store, Clock: n.cfg.Clock, Stamper: n.router, Bootstrap: n.founders(id),
 		Dir: n.groupDir(id), Logger: n.cfg.Logger, OnFault: n.fault, Waiters: n.waiters, OnChanges: n.changed, OnServing: n.feeds.table.WakeAll,
 		Limits: partition.Limits{QueueOps: n.cfg.QueueOpsMax, QueueBytes: n.cfg.QueueBytesMax, EntryOps: entryOps, EntryBytes: entryBytes,
 			LockWaiters: n.cfg.LockWaitersMax}}
 	if id == fsm.Meta {
 		cfg.Stamper, cfg.OnLeader, cfg.OnFollower, cfg.OnDocuments = nil, n.leadMeta, n.oracle.follow, n.documents.tell
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	cfg.OnRange = func(born []uint32) { n.births.put(id, born) }
+	cfg.Admit = func(from, to op.Position) error { return n.admitState(id, from, to) }
+	cfg.OnRestored = func() { n.claims.release(id) }
+	peers, born, err := n.birthOf(id)
+	if born {
+		cfg.Bootstrap, cfg.BornAt = peers, fsm.BirthIndex
+	}
+	if err := errors.Join(err, os.MkdirAll(cfg.Dir, 0o700)); err != nil {
 		return err
 	}
 	r, err := partition.Open(cfg)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"kahuna/fsm"
 	"kahuna/op"
 )
 
@@ -33,7 +34,7 @@ func (r *Router) overRange(ctx context.Context, at op.Timestamp, o op.Op, wait b
 }
 
 // part sends an operation on a part of a range to the partition that owns it. When that one has given some of it away
-// meanwhile, the part is cut anew by the caller.
+// meanwhile, it ends with ErrParted, and the part is cut anew by the caller.
 func (r *Router) part(ctx context.Context, at op.Timestamp, o op.Op, wait bool) op.Outcome {
 	var out [1]op.Outcome
 	t := task{r: r, ctx: ctx, at: at, ops: []op.Op{o}, out: out[:], wait: wait}
@@ -41,32 +42,52 @@ func (r *Router) part(ctx context.Context, at op.Timestamp, o op.Op, wait bool) 
 	return out[0]
 }
 
+// inParts runs fn for each part of a range that lies in one partition, in order, until it wants no more. A part that fn ends with
+// ErrParted is cut anew.
+func (r *Router) inParts(ctx context.Context, from, to op.Position, fn func(from, to op.Position) (out op.Outcome, more bool)) (last op.Outcome) {
+	for more := true; more; {
+		p := r.State().Parts(from, to)[0]
+		if last, more = fn(from, p.To); errors.Is(last.Err, ErrParted) && ctx.Err() == nil {
+			more = true
+			continue
+		}
+		from = p.To
+		more = more && !fsm.IsEnd(from) && fsm.Compare(from, to) != 0
+	}
+	return last
+}
+
 func (r *Router) scan(ctx context.Context, at op.Timestamp, o *op.Scan, wait bool) (all op.Outcome) {
 	all.Done = true
 	size := 0
-	for _, p := range r.State().Parts(o.From, o.To) {
+	failed := r.inParts(ctx, o.From, o.To, func(from, to op.Position) (out op.Outcome, more bool) {
 		if len(all.Items) >= int(o.Limit) || o.MaxBytes > 0 && size >= int(o.MaxBytes) {
-			next := p.From
-			all.Next = &next
-			return all
+			all.Next = &from
+			return out, false
 		}
 		s := *o
-		s.From, s.To, s.Limit = p.From, p.To, o.Limit-uint32(len(all.Items))
+		s.From, s.To, s.Limit = from, to, o.Limit-uint32(len(all.Items))
 		if o.MaxBytes > 0 {
 			s.MaxBytes = o.MaxBytes - uint32(size)
 		}
-		out := r.part(ctx, at, &s, wait)
-		if out.Err != nil || out.Status != op.OK {
-			return out
+		if out = r.part(ctx, at, &s, wait); !ok(&out) {
+			return out, false
 		}
 		for i := range out.Items {
 			size += len(out.Items[i].Key) + len(out.Items[i].Value)
 		}
-		all.Items = append(all.Items, out.Items...)
-		if out.Next != nil {
-			all.Next = out.Next
-			return all
-		}
+		all.Items, all.Next = append(all.Items, out.Items...), out.Next
+		return out, out.Next == nil
+	})
+	return orFailed(all, failed)
+}
+
+func ok(out *op.Outcome) bool { return out.Err == nil && out.Status == op.OK }
+
+// orFailed is what the parts have come to together, or the end of the part that failed.
+func orFailed(all, last op.Outcome) op.Outcome {
+	if !ok(&last) {
+		return last
 	}
 	return all
 }
@@ -76,17 +97,21 @@ func (r *Router) scanByName(ctx context.Context, at op.Timestamp, o *op.Scan, wa
 	all.Done = true
 	more := false
 	var end []byte // names above this one may be missing
-	for _, p := range r.State().Parts(o.From, o.To) {
+	failed := r.inParts(ctx, o.From, o.To, func(from, to op.Position) (op.Outcome, bool) {
 		s := *o
-		s.From, s.To = p.From, p.To
+		s.From, s.To = from, to
 		out := r.part(ctx, at, &s, wait)
-		if out.Err != nil || out.Status != op.OK {
-			return out
+		if !ok(&out) {
+			return out, false
 		}
 		if out.Next != nil && (!more || bytes.Compare(out.Next.Name, end) < 0) {
 			more, end = true, out.Next.Name
 		}
 		all.Items = append(all.Items, out.Items...)
+		return out, true
+	})
+	if !ok(&failed) {
+		return failed
 	}
 	slices.SortFunc(all.Items, func(a, b op.Item) int { return bytes.Compare(a.Key, b.Key) })
 	return cutPage(all, o, more, end)
@@ -109,41 +134,37 @@ func cutPage(all op.Outcome, o *op.Scan, more bool, end []byte) op.Outcome {
 }
 
 func (r *Router) count(ctx context.Context, at op.Timestamp, o *op.Count, wait bool) (all op.Outcome) {
-	for _, p := range r.State().Parts(o.From, o.To) {
-		out := r.part(ctx, at, &op.Count{Space: o.Space, From: p.From, To: p.To}, wait)
-		if out.Err != nil || out.Status != op.OK {
-			return out
+	failed := r.inParts(ctx, o.From, o.To, func(from, to op.Position) (op.Outcome, bool) {
+		out := r.part(ctx, at, &op.Count{Space: o.Space, From: from, To: to}, wait)
+		if !ok(&out) {
+			return out, false
 		}
 		all.Int += out.Int
-	}
-	return all
+		return out, true
+	})
+	return orFailed(all, failed)
 }
 
 func (r *Router) deleteRange(ctx context.Context, o *op.DeleteRange, wait bool) (all op.Outcome) {
 	all.Done = true
-	for _, p := range r.State().Parts(o.From, o.To) {
+	failed := r.inParts(ctx, o.From, o.To, func(from, to op.Position) (out op.Outcome, more bool) {
 		if all.Int >= int64(o.Limit) {
-			next := p.From
-			all.Next = &next
-			return all
+			all.Next = &from
+			return out, false
 		}
 		d := *o
-		d.From, d.To, d.Limit = p.From, p.To, o.Limit-uint32(all.Int)
-		out := r.part(ctx, 0, &d, wait)
-		if out.Err != nil && !errors.Is(out.Err, ErrUncertain) && all.Int > 0 {
+		d.From, d.To, d.Limit = from, to, o.Limit-uint32(all.Int)
+		out = r.part(ctx, 0, &d, wait)
+		if out.Err != nil && !errors.Is(out.Err, ErrUncertain) && !errors.Is(out.Err, ErrParted) && all.Int > 0 {
 			// The error says that nothing was changed, which is true of this part only: it is for who goes on from here.
-			next := p.From
-			all.Next = &next
-			return all
+			all.Next = &from
+			return op.Outcome{}, false
 		}
-		if out.Err != nil || out.Status != op.OK {
-			return out
+		if !ok(&out) {
+			return out, false
 		}
-		all.Int += out.Int
-		if out.Next != nil {
-			all.Next = out.Next
-			return all
-		}
-	}
-	return all
+		all.Int, all.Next = all.Int+out.Int, out.Next
+		return out, out.Next == nil
+	})
+	return orFailed(all, failed)
 }

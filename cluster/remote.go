@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"kahuna/fsm"
 	"kahuna/hub"
@@ -26,6 +27,8 @@ const (
 	// 0x27 is free.
 	callLeave   hub.Kind = 0x28 // partition, lock: its owner waits no more
 	callLeaders hub.Kind = 0x29 // nothing: which partitions the node leads
+	callBorn    hub.Kind = 0x2a // partition: answer when it is here
+	callPrepare hub.Kind = 0x2b // nothing: make the store durable
 	callWatch   hub.Kind = 0x2e // node, session, prefixes: what its readers wait for changes of
 	callChanged hub.Kind = 0x2f // node, session: wait until something of it has changed
 	// 0x30 to 0x4f are for what packages above tell each other.
@@ -44,6 +47,8 @@ const (
 	endDamaged byte = 7
 	endDiskLow byte = 8
 	endWaiters byte = 9
+	// endMoved: the length of what the partition says of its range, that, and the results, of which some are op.Moved.
+	endMoved byte = 10
 )
 
 var (
@@ -169,6 +174,10 @@ func appendEnd(r *partition.Replica, results []op.Result, err error) []byte {
 	switch {
 	case err == nil:
 		b := []byte{endResults}
+		if slices.ContainsFunc(results, func(res op.Result) bool { return res.Status == op.Moved }) {
+			said := extentOf(r).append(nil)
+			b = append(binary.AppendUvarint([]byte{endMoved}, uint64(len(said))), said...)
+		}
 		for i := range results {
 			b = op.AppendResult(b, &results[i])
 		}
@@ -188,6 +197,19 @@ func appendEnd(r *partition.Replica, results []op.Result, err error) []byte {
 	}
 	leader, _ := r.Group().Leader()
 	return append([]byte{endNotLeader}, leader...)
+}
+
+// cutMoved takes what a partition has said of its range off an answer; nil: it has said nothing. What is left is an answer of results.
+func cutMoved(b []byte) (said *extent, rest []byte, err error) {
+	if len(b) == 0 || b[0] != endMoved {
+		return nil, b, nil
+	}
+	n, b, err := takeUint(b[1:])
+	if err != nil || n > uint64(len(b)) {
+		return nil, nil, errAnswer
+	}
+	said, err = decodeExtent(b[:n])
+	return said, append([]byte{endResults}, b[n:]...), err
 }
 
 // readEnd reads what appendEnd wrote, for n operations. leader is who leads, if the answer says so.

@@ -19,6 +19,9 @@ func (n *Node) retireUnwanted(routes *routes) error {
 		if r.ID() == fsm.Meta || routes.version == 0 || slices.Contains(routes.members(r.ID()), n.identity.Node()) {
 			continue
 		}
+		if routes.byID[r.ID()] == nil && routes.state.Awaits(r.ID()) {
+			continue // a child of which the state does not know yet
+		}
 		if r.Leads() || !n.dropped(r.ID()) {
 			continue
 		}

@@ -30,6 +30,7 @@ type Router struct {
 	lanes      lanes
 	incarnated atomic.Uint64                      // 0: not yet
 	replica    func(id uint32) *partition.Replica // nil: not on this node
+	mono       func() time.Duration
 	clock      partition.Stamper
 	writable   func() error // why writes are refused; nil when they are not
 	timeout    time.Duration
@@ -158,6 +159,7 @@ type task struct {
 	left  []int    // of ops, those that have no end yet, in order
 	cause error    // why the last attempt did not end some of them
 	freed bool     // the last attempt has put an intent out of the way
+	moved bool     // something was sent to a partition that does not have it any more
 	alone op.TxnID // a transaction whose intent was met and that had no record; 0: none
 }
 
@@ -242,6 +244,10 @@ func (t *task) gather() (batches []*batch, rest []int) {
 	routes := t.r.routes.Load()
 	for _, i := range t.left {
 		o := t.ops[i]
+		if t.moved && routes.spans(o) {
+			t.out[i].Err = ErrParted
+			continue
+		}
 		id := routes.find(o)
 		b := find(batches, id)
 		if b == nil {
@@ -314,6 +320,12 @@ func (t *task) take(b *batch, results []op.Result, err error, rest []int) []int 
 			if end, ok := t.unblock(res.Intent); ok {
 				t.out[i].Result = end
 				continue
+			}
+		}
+		if res.Status == op.Moved {
+			t.moved = true
+			if b.replica != nil {
+				t.r.learn(extentOf(b.replica))
 			}
 		}
 		if res.Status.Bounce() {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"sync"
+	"time"
 
 	"kahuna/fsm"
 	"kahuna/op"
@@ -11,7 +12,8 @@ import (
 // routes is what a node knows of where partitions are. It is never changed; a new one replaces it.
 type routes struct {
 	state   *placement.State
-	version uint64 // of the document it is from
+	version uint64        // of the document it is from
+	learned time.Duration // not 0: partitions have told what the document does not say. Until then, on the monotonic clock, it goes by that
 	byID    map[uint32]*placement.Range
 
 	slots        *[op.Slots]uint32 // the partition that answers for each slot

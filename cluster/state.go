@@ -46,21 +46,43 @@ func (n *Node) follow() error {
 		if n.Replica(r.ID) != nil || !slices.Contains(r.Replicas, n.identity.Node()) {
 			continue
 		}
-		// It exists when an earlier attempt came no further.
-		if err := fsm.Create(n.store, r.ID, r.From, r.To); err != nil && !errors.Is(err, fsm.ErrExists) {
-			return err
-		}
-		if err := n.openReplica(r.ID); err != nil {
+		if err := n.add(&r); err != nil {
 			return err
 		}
 	}
 	return n.retireUnwanted(routes)
 }
 
+// add makes a replica of a range and opens it, unless another one here still has some of that range: then it waits. That it is there
+// already is an earlier attempt that came no further, or a birth.
+func (n *Node) add(r *placement.Range) error {
+	if !n.births.begin(r.ID) {
+		return nil
+	}
+	defer n.births.end(r.ID)
+	if n.Replica(r.ID) != nil || !n.claims.take(r.ID, r.From, r.To) {
+		return nil
+	}
+	create := fsm.Create
+	if r.Epoch > 1 {
+		create = fsm.CreateEmpty // its log is about more than the range of now
+	}
+	err := create(n.store, r.ID, r.From, r.To)
+	n.claims.release(r.ID)
+	switch {
+	case errors.Is(err, fsm.ErrClaimed), errors.Is(err, fsm.ErrClearing):
+		return nil
+	case err != nil && !errors.Is(err, fsm.ErrExists):
+		return err
+	}
+	return n.openReplica(r.ID)
+}
+
 // adopt takes over the cluster's state from this node's replica of the meta group, if that has a newer one.
 func (n *Node) adopt() error {
 	s, version, err := n.localState()
-	if err != nil || version <= n.router.routes.Load().version {
+	old := n.router.routes.Load()
+	if err != nil || version < old.version || version == old.version && (old.learned == 0 || n.cfg.Clock.Mono() < old.learned) {
 		return err
 	}
 	if err := n.identity.Belong(s.ClusterID); err != nil {
@@ -77,6 +99,9 @@ func (n *Node) adopt() error {
 	n.hub.SetAddresses(addresses)
 	n.router.routes.Store(newRoutes(s, version))
 	n.feeds.links.members()
+	if len(s.Changes) > 0 {
+		n.signalSteps()
+	}
 	return nil
 }
 

@@ -40,6 +40,9 @@ func (n *Node) tendGroups() (acted bool) {
 	routes := n.router.routes.Load()
 	for _, r := range n.Replicas() {
 		goal, ok := n.goal(routes, r.ID())
+		if r.Leads() && n.hasEmpty(r) {
+			_ = n.passRanged(r)
+		}
 		if !ok || !r.Leads() || n.ctx.Err() != nil {
 			continue
 		}
@@ -70,6 +73,18 @@ func (n *Node) members(r *partition.Replica) (members []placement.Member) {
 	return members
 }
 
+// hasEmpty tells whether a member has a replica that waits for a snapshot.
+func (n *Node) hasEmpty(r *partition.Replica) bool {
+	for _, p := range r.Group().Status().Peers {
+		if seen, ok := n.sights.get(p.ID); ok {
+			if s := seen.sight.replica(r.ID()); s != nil && s.Empty {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // act carries out a change of a group, and tells whether it was made.
 func (n *Node) act(r *partition.Replica, a placement.Action) bool {
 	ctx, cancel := context.WithTimeout(n.ctx, tendTimeout)
@@ -78,7 +93,9 @@ func (n *Node) act(r *partition.Replica, a placement.Action) bool {
 	var err error
 	switch a.Kind {
 	case placement.AddNonvoter:
-		err = r.Group().AddNonvoter(ctx, peer)
+		if err = n.passRanged(r); err == nil {
+			err = r.Group().AddNonvoter(ctx, peer)
+		}
 	case placement.AddVoter:
 		peer.Voter = true
 		err = r.Group().AddVoter(ctx, peer)

@@ -100,6 +100,9 @@ func (w *waiting) judge(a *attempt) (out op.Outcome, ended bool) {
 		}
 		return op.Outcome{Result: a.res}, !a.more
 	}
+	if replica := w.r.replica(w.r.routes.Load().find(w.ask)); a.err == nil && a.res.Status == op.Moved && replica != nil {
+		w.r.learn(extentOf(replica))
+	}
 	switch {
 	case a.err == nil && a.res.Status == op.Blocked:
 		if w.met == nil {

@@ -81,6 +81,14 @@ func (f *fakeCluster) Lead(_ context.Context, partition uint32, node string) err
 	return f.order("lead %d %s", partition, node)
 }
 
+func (f *fakeCluster) Split(_ context.Context, partition uint32, at *op.Position) (uint32, error) {
+	where := "the middle"
+	if at != nil {
+		where = border(*at)
+	}
+	return 9, f.order("split %d %s", partition, where)
+}
+
 func (f *fakeCluster) Move(_ context.Context, partition uint32, from, to string) error {
 	return f.order("move %d %s %s", partition, from, to)
 }

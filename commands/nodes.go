@@ -6,6 +6,7 @@ import (
 
 	"kahuna/cluster"
 	"kahuna/fsm"
+	"kahuna/op"
 	"kahuna/placement"
 )
 
@@ -16,6 +17,7 @@ type Operators interface {
 	Leave(ctx context.Context, node string) error
 	Lead(ctx context.Context, partition uint32, node string) error
 	Move(ctx context.Context, partition uint32, from, to string) error
+	Split(ctx context.Context, partition uint32, at *op.Position) (child uint32, err error)
 }
 
 // operatorFlags are those of NODE and PARTITION. They are not for transactions: what they change is not in one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 
 	"kahuna/cluster"
 	"kahuna/fsm"
@@ -17,6 +18,7 @@ func partitionRow() Command {
 		{Name: "info", Arity: 3, Syntax: "partition", Summary: "One partition: a map, with all replicas as its leader sees them.", parse: parsePartitionInfo},
 		{Name: "leader", Arity: 4, Syntax: "partition node", Summary: "Hands the leadership to a node with a replica. The cluster may hand it on later, to even out what nodes lead.", parse: parsePartitionLeader},
 		{Name: "move", Arity: 7, Syntax: "partition FROM node TO node", Summary: "Moves a replica from one node to another.", parse: parsePartitionMove},
+		{Name: "split", Arity: -3, Syntax: "partition [AT slot|key]", Summary: "Splits a partition in two at a slot, or at a key within one, or in the middle, and tells the new one's number. It has what comes from there on.", parse: parsePartitionSplit},
 		{Name: "help", Arity: 2, Summary: "The subcommands.", parse: parseHelp("partition")},
 	})
 }
@@ -40,6 +42,29 @@ func parsePartitionMove(p *parser) request {
 	from := p.word("FROM")
 	to := p.word("TO")
 	return p.operate(func(ctx context.Context, c *call, o Operators) error { return c.ordered(o.Move(ctx, id, from, to)) })
+}
+
+func parsePartitionSplit(p *parser) request {
+	id := p.partition()
+	var at *op.Position
+	if p.more() {
+		at = splitAt(p.word("AT"))
+	}
+	return p.operate(func(ctx context.Context, c *call, o Operators) error {
+		child, err := o.Split(ctx, id, at)
+		if err == nil {
+			c.w.Int(int64(child))
+		}
+		return err
+	})
+}
+
+// splitAt is a slot, when it is a number that there is a slot of, else the place of a key.
+func splitAt(what string) *op.Position {
+	if slot, err := strconv.ParseUint(what, 10, 16); err == nil && slot < op.Slots {
+		return &op.Position{Slot: uint16(slot)}
+	}
+	return &op.Position{Slot: op.Slot([]byte(what)), Name: []byte(what)}
 }
 
 // word takes what follows a word that must be there.
@@ -76,7 +101,8 @@ func rangeDetails(all *cluster.Overview, r *placement.Range) []detail {
 	if !fsm.IsEnd(r.To) {
 		to = border(r.To)
 	}
-	return []detail{{"id", int(r.ID)}, {"from", border(r.From)}, {"to", to}, {"leader", nodeName(all, leader)}, {"replicas", nodeNames(all, r.Replicas)}}
+	return []detail{{"id", int(r.ID)}, {"from", border(r.From)}, {"to", to}, {"leader", nodeName(all, leader)}, {"replicas", nodeNames(all, r.Replicas)},
+		{"epoch", r.Epoch}, {"step", step(all.State, r.ID)}}
 }
 
 // border is where a partition begins, or the next one after it: a slot, and a name where that is cut.
@@ -115,12 +141,25 @@ func parsePartitionInfo(p *parser) request {
 			if r == nil {
 				return userError("ERR there is no such partition; PARTITION LIST shows them")
 			}
-			fields = append(rangeDetails(all, r), detail{"epoch", r.Epoch})
+			fields = rangeDetails(all, r)
 		}
 		_, said := all.Leader(id)
 		c.partitionInfo(all, id, fields, said)
 		return nil
 	})
+}
+
+// step says which change a partition is in; nothing when it is in none.
+func step(s *placement.State, id uint32) string {
+	switch c := s.Change(id); {
+	case c == nil:
+		return ""
+	case c.Kind == placement.Split:
+		return fmt.Sprintf("split at %s into partition %d", border(c.At), c.Other)
+	case c.Kind == placement.Merge:
+		return fmt.Sprintf("merge of partitions %d and %d", c.Range, c.Other)
+	}
+	return "its replicas change"
 }
 
 // partitionInfo writes the fields, and what the leader, if there is one, said of the replicas.

@@ -119,7 +119,12 @@ func TestOrders(t *testing.T) {
 			t.Errorf("%s: %q", line, got)
 		}
 	}
-	want := "drain n2 false, drain n2 true, leave n3, lead 2 n3, move 1 n2 n3"
+	for _, line := range []string{"PARTITION SPLIT 1", "PARTITION SPLIT 1 AT 16383", "PARTITION SPLIT 1 AT 16384"} {
+		if got := s.do(t, line); got != ":9\r\n" {
+			t.Errorf("%s: %q", line, got)
+		}
+	}
+	want := "drain n2 false, drain n2 true, leave n3, lead 2 n3, move 1 n2 n3, split 1 the middle, split 1 slot 16383, split 1 slot 3025 \"16384\""
 	if got := strings.Join(r.cluster.orders, ", "); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -34,7 +34,7 @@ func claimed(r mvcc.Reader, id uint32, from, to op.Position) (by uint32, err err
 		default:
 			return true, nil
 		}
-		if err == nil && overlap(from, to, theirs.From, theirs.To) {
+		if err == nil && Overlap(from, to, theirs.From, theirs.To) {
 			by = other
 		}
 		return by == id, err
@@ -42,7 +42,7 @@ func claimed(r mvcc.Reader, id uint32, from, to op.Position) (by uint32, err err
 	return by, err
 }
 
-// overlap tells whether two ranges have a position in common.
-func overlap(from, to, from2, to2 op.Position) bool {
+// Overlap tells whether two ranges have a position in common.
+func Overlap(from, to, from2, to2 op.Position) bool {
 	return (IsEnd(to2) || Compare(from, to2) < 0) && (IsEnd(to) || Compare(from2, to) < 0)
 }

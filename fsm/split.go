@@ -33,7 +33,7 @@ type Child struct {
 // split gives the end of the range to a child. le is the entry that it is in.
 func (m *Machine) split(b *entryBatch, o *op.Split, le *LogEntry) (op.Result, error) {
 	s, at := &m.next, op.Position{Slot: o.At.Slot, Name: clip(o.At.Name)}
-	if o.Epoch != s.Epoch || o.Child == Meta || !s.inside(at) {
+	if o.Epoch != s.Epoch || o.Child == Meta || !s.Splits(at) {
 		return op.Result{Rev: s.Epoch}, nil
 	}
 	intents, err := countIntents(b, at, s.To)
@@ -76,8 +76,8 @@ func (m *Machine) bear(b *entryBatch, s *State, id uint32, le *LogEntry) error {
 	return nil
 }
 
-// inside tells whether a range can be cut at a position.
-func (s *State) inside(at op.Position) bool {
+// Splits tells whether the range can be cut at a position.
+func (s *State) Splits(at op.Position) bool {
 	return at.Slot < op.Slots && Compare(at, s.From) > 0 && (IsEnd(s.To) || Compare(at, s.To) < 0)
 }
 

@@ -18,6 +18,9 @@ func NewReader(b []byte) *Reader { return &Reader{rest: b} }
 // Bad tells whether something could not be read.
 func (r *Reader) Bad() bool { return r.bad }
 
+// More tells whether there is more, and nothing was wrong so far.
+func (r *Reader) More() bool { return !r.bad && len(r.rest) > 0 }
+
 // End is ErrMalformed when something could not be read or is left.
 func (r *Reader) End() error {
 	if r.bad || len(r.rest) > 0 {

@@ -65,7 +65,7 @@ const (
 func (a *advice) reset(leading bool) {
 	a.mu.Lock()
 	a.leading = leading
-	waiting := a.drop()
+	waiting := a.empty()
 	a.mu.Unlock()
 	dismiss(waiting)
 }
@@ -73,13 +73,13 @@ func (a *advice) reset(leading bool) {
 // forget drops all locks, as a change of the leader does: the partition's range has changed, and they may be about names of others.
 func (a *advice) forget() {
 	a.mu.Lock()
-	waiting := a.drop()
+	waiting := a.empty()
 	a.mu.Unlock()
 	dismiss(waiting)
 }
 
-// drop empties the table and returns who waits. The mutex is held.
-func (a *advice) drop() (waiting []*adviceWaiter) {
+// empty empties the table and returns who waits. The mutex is held.
+func (a *advice) empty() (waiting []*adviceWaiter) {
 	waiting, a.waiting, a.ranges = a.waiting, nil, nil
 	a.txns, a.names = map[op.TxnID]*adviser{}, map[string]*nameLock{}
 	return waiting

@@ -48,6 +48,12 @@ func (s *State) Change(id uint32) *Change {
 	return nil
 }
 
+// Awaits tells whether a partition that is no range may come to be one, or be one by now: it is the child of a split in flight, or its
+// id is of a later time than the State.
+func (s *State) Awaits(id uint32) bool {
+	return id >= s.NextID || slices.ContainsFunc(s.Changes, func(c Change) bool { return c.Kind == Split && c.Other == id })
+}
+
 // EndSplit has the range map follow a split that the parent's log has: the child begins at At, on the nodes that the parent was wanted
 // on. Neither is changed by the planner before cool.
 func (s *State) EndSplit(parent uint32, cool op.Timestamp) error {

@@ -22,6 +22,7 @@ type ReplicaReport struct {
 	Term      uint64
 	Applied   uint64   // index
 	Members   []Member // the configuration as it knows it; who is Live and CaughtUp counts only from a leader
+	Empty     bool     // it waits for a snapshot to fill it
 	Bytes     uint64
 	OpsPerSec uint64
 }

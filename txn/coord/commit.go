@@ -124,6 +124,8 @@ func (p *commit) deadline() (op.Timestamp, error) {
 func ended(out []op.Outcome) error {
 	for i := range out {
 		switch {
+		case errors.Is(out[i].Err, cluster.ErrParted):
+			return ErrConflict // it is run again, and made anew for the partitions of then
 		case errors.Is(out[i].Err, cluster.ErrUncertain):
 			return fmt.Errorf("%w: the transaction could not be prepared", cluster.ErrTryAgain)
 		case out[i].Err != nil:

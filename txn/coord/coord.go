@@ -162,7 +162,10 @@ func (c *Coordinator) attempt(ctx context.Context, watches []op.Seen, fn func(tx
 // Atomic runs operations as one transaction: as one log entry when all their names are in one partition.
 func (c *Coordinator) Atomic(ctx context.Context, ops []op.Op, watches []op.Seen) (results []op.Result, done bool, err error) {
 	if c.o.SingleEntry && c.onePartition(ops, watches) {
-		return c.single(ctx, ops, watches)
+		results, done, err = c.single(ctx, ops, watches)
+		if !errors.Is(err, cluster.ErrParted) {
+			return results, done, err
+		}
 	}
 	if c.o.Direct && known(ops) {
 		return c.direct(ctx, ops, watches)

@@ -151,6 +151,8 @@ func (p *part) put(results, sub []op.Result) {
 // one was not seen is not uncertain.
 func verdict(out *op.Outcome) (held bool, err error) {
 	switch {
+	case errors.Is(out.Err, cluster.ErrParted):
+		return false, ErrConflict // it is run again, in the partitions of then
 	case errors.Is(out.Err, cluster.ErrUncertain):
 		return false, fmt.Errorf("%w: the transaction could not be prepared", cluster.ErrTryAgain)
 	case out.Err != nil:

@@ -51,17 +51,17 @@ func (c *Coordinator) resolve(ctx context.Context, id op.TxnID, home op.Name, na
 
 // resolveAll ends all intents of a transaction. It goes on while ctx lasts, and tells whether it got to the end.
 func (c *Coordinator) resolveAll(ctx context.Context, id op.TxnID, names []op.Name, committed bool, at op.Timestamp) bool {
-	byPart := group(names, c.router.Partition)
-	ops := make([]op.Op, len(byPart))
-	for i, part := range byPart {
-		ops[i] = &op.Resolve{Txn: id, Names: part, Committed: committed, At: at}
-	}
-	for wait := resolvePause; len(ops) > 0; {
+	for wait := resolvePause; len(names) > 0; {
+		byPart := group(names, c.router.Partition)
+		ops := make([]op.Op, len(byPart))
+		for i, part := range byPart {
+			ops[i] = &op.Resolve{Txn: id, Names: part, Committed: committed, At: at}
+		}
 		left, ended := unresolved(ops, c.router.Do(ctx, ops))
-		switch ops = left; {
+		switch names = left; {
 		case ended:
 			wait = resolvePause
-		case len(ops) > 0 && !clock.Pause(ctx, wait):
+		case len(names) > 0 && !clock.Pause(ctx, wait):
 			return false
 		default:
 			wait = min(2*wait, time.Second)
@@ -73,12 +73,12 @@ func (c *Coordinator) resolveAll(ctx context.Context, id op.TxnID, names []op.Na
 // resolvePause is after how long a resolution that came to nothing is sent again, doubling.
 const resolvePause = 20 * time.Millisecond
 
-// unresolved are the resolutions that have to be sent again: they did not get there, or were more than one log entry takes. ended
-// tells whether any intent was ended.
-func unresolved(ops []op.Op, out []op.Outcome) (left []op.Op, ended bool) {
+// unresolved are the names of resolutions that have to be sent again: they did not get there, or were more than one log entry takes, or
+// their partition was split meanwhile. ended tells whether any intent was ended.
+func unresolved(ops []op.Op, out []op.Outcome) (left []op.Name, ended bool) {
 	for i := range out {
 		if out[i].Err != nil || !out[i].Done {
-			left = append(left, ops[i])
+			left = append(left, ops[i].(*op.Resolve).Names...)
 		}
 		ended = ended || out[i].Err == nil && out[i].Int > 0
 	}

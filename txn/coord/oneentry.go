@@ -2,7 +2,9 @@ package coord
 
 import (
 	"context"
+	"errors"
 
+	"kahuna/cluster"
 	"kahuna/mvcc"
 	"kahuna/op"
 )
@@ -56,6 +58,10 @@ func (t *tx) end(ctx context.Context) error {
 		return err
 	}
 	_, done, err := t.c.single(ctx, m.Ops, m.Watches)
+	if errors.Is(err, cluster.ErrParted) {
+		_, err = t.commit(ctx)
+		return err
+	}
 	if err == nil && !done {
 		err = ErrConflict
 	}

@@ -3,8 +3,10 @@ package coord
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
+	"kahuna/cluster"
 	"kahuna/fsm"
 	"kahuna/op"
 )
@@ -93,6 +95,8 @@ func (t *tx) take(ctx context.Context, o op.Advise) error {
 		ask := o
 		out := t.c.router.Do(ctx, []op.Op{&ask})[0]
 		switch {
+		case errors.Is(out.Err, cluster.ErrParted):
+			return nil // it goes on without these locks, and may conflict
 		case out.Err != nil:
 			return out.Err
 		case out.Status == op.Conflict:
