@@ -36,7 +36,7 @@ type Options struct {
 	WorkingBytesMax int
 	OpenMax         int                 // interactive transactions at a time
 	Timeout         time.Duration       // of an interactive transaction that names none
-	TimeoutMax      time.Duration       // below 9 minutes: a record is kept for 10 at least
+	TimeoutMax      time.Duration       // at most TimeoutLimit
 	RecordsKept     time.Duration       // how long the cluster keeps records of interactive transactions, as cluster.Config says
 	Rand            func(n int64) int64 // spreads retries; nil: math/rand
 	SingleEntry     bool                // transactions on one partition are one log entry
@@ -66,11 +66,16 @@ type Coordinator struct {
 	recent recent           // how others ended here
 }
 
+// TimeoutLimit is the longest that an interactive transaction may last on any node, whatever Options.TimeoutMax says there: other nodes
+// judge by it whether one without a record can still be committed. It is below the 10 minutes for which a record is kept at least.
+const TimeoutLimit = 5 * time.Minute
+
 // New makes a Coordinator. Close it.
 func New(r Router, o Options) *Coordinator {
 	if o.Rand == nil {
 		o.Rand = rand.Int64N
 	}
+	o.TimeoutMax = min(o.TimeoutMax, TimeoutLimit)
 	c := &Coordinator{router: r, o: o, open: map[op.TxnID]*Tx{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if o.Left != nil {

@@ -50,9 +50,9 @@ func (c *Coordinator) withoutRecord(start, now op.Timestamp) Status {
 	return Status{State: op.TxnAborted}
 }
 
-// lastDeadline is after when an interactive transaction that began at start can't be decided any more.
+// lastDeadline is after when an interactive transaction that began at start can't be decided any more, whatever node it is of.
 func (c *Coordinator) lastDeadline(start op.Timestamp) op.Timestamp {
-	return start.Add((c.o.TimeoutMax + c.o.Deadline).Milliseconds())
+	return start.Add((TimeoutLimit + c.o.Deadline).Milliseconds())
 }
 
 // ending is how a transaction ended on this node: committed at a timestamp, or rolled back.

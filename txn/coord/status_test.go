@@ -33,6 +33,26 @@ func TestStatusIsFinal(t *testing.T) {
 	})
 }
 
+// A node on which transactions may last for a shorter time does not take one of another node for aborted before its time is over.
+func TestStatusOfALongerTransaction(t *testing.T) {
+	scriptedOn(t, []int{4}, func(w *world) {
+		short := options()
+		short.TimeoutMax = 10 * time.Second
+		elsewhere := coord.New(w.n.Router(), short)
+		defer elsewhere.Close()
+		x := w.begin(w.c, coord.BeginOptions{Timeout: options().TimeoutMax})
+		x.do(set(w.keys[0], "1"), set(w.keys[1], "1"))
+		time.Sleep(time.Minute)
+		if got := w.status(elsewhere, x.Start()); got != "pending" {
+			t.Errorf("while it is open: %s", got)
+		}
+		x.mustCommit()
+		if got := w.status(elsewhere, x.Start()); got != "committed" {
+			t.Errorf("after its COMMIT: %s", got)
+		}
+	})
+}
+
 // A COMMIT that is under way when the coordinator is closed is remembered as it ends.
 func TestCloseDuringCommit(t *testing.T) {
 	eachMode(t, func(w *world, o coord.BeginOptions) {
