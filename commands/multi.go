@@ -232,7 +232,7 @@ func transactionRows() []Command {
 		{Name: "unwatch", Arity: 1, Flags: flags, Summary: "Forgets all watched keys.", Since: "2.2.0", Complexity: "O(1)", parse: parseUnwatch},
 	}
 	rows = append(rows, keyed(1, -1, 1, "RO", Command{Name: "watch", Arity: -2, Flags: flags, Since: "2.2.0", Complexity: "O(1) for every key.",
-		Syntax: "key [key ...]", Summary: "Watches keys: EXEC does nothing when one of them changed.", direct: directWatch})...)
+		Syntax: "key [key ...]", Summary: "Watches keys: EXEC does nothing when one of them changed. (One that is not there, and is made, deleted and collected after history-retention-ms before EXEC, counts as unchanged.)", direct: directWatch})...)
 	for i := range rows {
 		rows[i].Group, rows[i].Categories = group, "transaction"
 	}

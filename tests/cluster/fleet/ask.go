@@ -52,6 +52,9 @@ func (f *Fleet) Placed() error {
 	return nil
 }
 
+// Stopping is Options.Stopping.
+func (f *Fleet) Stopping() <-chan struct{} { return f.o.Stopping }
+
 // Await asks until nothing is missing. It is an error when a node ends by itself that may not.
 func (f *Fleet) Await(limit time.Duration, missing func() error) error {
 	over, again := time.NewTimer(limit), time.NewTicker(50*time.Millisecond)
@@ -63,6 +66,8 @@ func (f *Fleet) Await(limit time.Duration, missing func() error) error {
 			return died
 		}
 		select {
+		case <-f.o.Stopping:
+			return ErrStopping
 		case <-over.C:
 			return fmt.Errorf("not within %v: %w", limit, err)
 		case <-again.C:

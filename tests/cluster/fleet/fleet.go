@@ -35,7 +35,12 @@ type Options struct {
 	DiskBytes int64
 	// Clocks says that the program takes the error of its wall clock from a file, see package skew.
 	Clocks bool
+	// Stopping, if any, is closed when whoever runs the fleet is to end: waits end then.
+	Stopping <-chan struct{}
 }
+
+// ErrStopping says that a wait was ended by Options.Stopping.
+var ErrStopping = errors.New("stopped")
 
 // Fleet is the nodes of a cluster. It belongs to one goroutine.
 type Fleet struct {

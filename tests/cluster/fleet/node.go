@@ -54,6 +54,7 @@ func (f *Fleet) Start(i int) error {
 	defer log.Close()
 	cmd := f.command(i, append(args, f.o.Args...))
 	cmd.Stderr = log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is not for them
 	if err := cmd.Start(); err != nil {
 		return err
 	}

@@ -129,7 +129,7 @@ func (c *client) register() {
 // lock takes a lock, or does something about one that it holds or may hold.
 func (c *client) lock() {
 	if len(c.held) == 0 || len(c.held) < 2 && c.rng.IntN(10) == 0 {
-		c.acquire(&op.LockAcquire{Name: c.pick(c.w.locks()), Owner: c.name("o"), TTLMilli: c.ttl()})
+		c.acquire(c.someLock())
 		return
 	}
 	k := c.rng.IntN(len(c.held))
@@ -148,10 +148,24 @@ func (c *client) lock() {
 		drop() // its lease runs out
 	case n < 17:
 		drop()
-		c.acquire(&op.LockAcquire{Name: h.Name, Owner: h.Owner, TTLMilli: h.TTLMilli})
+		c.acquire(&op.LockAcquire{Name: h.Name, Owner: h.Owner, TTLMilli: h.TTLMilli, Shared: h.Shared, Permits: h.Permits})
 	default:
 		c.do(&op.LockInfo{Name: h.Name})
 	}
+}
+
+// someLock is a lock of one kind or another: for one owner, for readers and writers, or for as many as there are permits.
+func (c *client) someLock() *op.LockAcquire {
+	o := &op.LockAcquire{Owner: c.name("o"), TTLMilli: c.ttl()}
+	switch n := c.rng.IntN(10); {
+	case n < 6:
+		o.Name = c.pick(c.w.exclusive())
+	case n < 8:
+		o.Name, o.Shared = c.w.sharedLock(), c.rng.IntN(3) > 0
+	default:
+		o.Name, o.Permits = c.w.permitLock(), permitsInUse
+	}
+	return o
 }
 
 // LeaseMax is the longest lease that clients ask for.
@@ -161,7 +175,7 @@ func (c *client) ttl() int64 { return 1000 + c.rng.Int64N(LeaseMax.Milliseconds(
 
 func (c *client) acquire(o *op.LockAcquire) {
 	if res, end := c.do(o); end == Unknown || end == Answered && res.Done {
-		c.held = append(c.held, &op.LockAcquire{Name: o.Name, Owner: o.Owner, TTLMilli: o.TTLMilli})
+		c.held = append(c.held, &op.LockAcquire{Name: o.Name, Owner: o.Owner, TTLMilli: o.TTLMilli, Shared: o.Shared, Permits: o.Permits})
 	}
 }
 

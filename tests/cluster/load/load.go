@@ -149,12 +149,32 @@ const (
 	countersInUse  = 2
 	sequencesInUse = 2
 	locksInUse     = 3
+	permitsInUse   = 2 // clients of that lock at a time
 	accountsInUse  = 4
 )
+
+// Prefix is what all names begin with.
+func (w *World) Prefix() string { return w.prefix }
+
+// Registers and Keys name the registers, and all keys that clients write.
+func (w *World) Registers() []string { return texts(w.registers()) }
+func (w *World) Keys() []string {
+	return texts(append(slices.Concat(w.registers(), w.counters(), w.accounts()), w.transferCount()))
+}
+
+func texts(names [][]byte) (all []string) {
+	for _, n := range names {
+		all = append(all, string(n))
+	}
+	return all
+}
 
 func (w *World) registers() [][]byte   { return w.names("r", registersInUse) }
 func (w *World) counters() [][]byte    { return w.names("c", countersInUse) }
 func (w *World) sequences() [][]byte   { return w.names("s", sequencesInUse) }
-func (w *World) locks() [][]byte       { return w.names("l", locksInUse) }
+func (w *World) exclusive() [][]byte   { return w.names("l", locksInUse) }
+func (w *World) sharedLock() []byte    { return []byte(w.prefix + "readers") }
+func (w *World) permitLock() []byte    { return []byte(w.prefix + "permits") }
+func (w *World) locks() [][]byte       { return append(w.exclusive(), w.sharedLock(), w.permitLock()) }
 func (w *World) accounts() [][]byte    { return w.names("a", accountsInUse) }
 func (w *World) transferCount() []byte { return []byte(w.prefix + "transfers") }

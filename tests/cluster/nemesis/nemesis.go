@@ -29,9 +29,6 @@ type Nemesis struct {
 	Watch       Watch
 	Replication int       // of each partition
 	Builds      [2]string // binaries to go from and to; empty: no upgrades
-
-	// Stopping, if any, ends waits: the campaign is to end.
-	Stopping <-chan struct{}
 }
 
 // Fault is something bad.
@@ -159,14 +156,11 @@ func (n *Nemesis) answer(when string, nodes []int) error {
 	return nil
 }
 
-// ErrStopped says that the campaign is to end.
-var ErrStopped = errors.New("stopped")
-
-// Pause waits for a random time, in milliseconds, or until the campaign is to end.
+// Pause waits for a random time, in milliseconds, or until the fleet is to end.
 func (n *Nemesis) Pause(least, more int) {
 	select {
 	case <-time.After(time.Duration(least+n.Rng.IntN(more)) * time.Millisecond):
-	case <-n.Stopping:
+	case <-n.Stopping():
 	}
 }
 

@@ -32,6 +32,12 @@ func Command(o op.Op) []string {
 	case *op.Incr:
 		return text("INCRBY", o.Key, o.Delta)
 	case *op.LockAcquire:
+		switch {
+		case o.Shared:
+			return text("LOCK", o.Name, o.Owner, o.TTLMilli, "SHARED")
+		case o.Permits > 1:
+			return text("LOCK", o.Name, o.Owner, o.TTLMilli, "PERMITS", o.Permits)
+		}
 		return text("LOCK", o.Name, o.Owner, o.TTLMilli)
 	case *op.LockExtend:
 		return text("LOCKEXTEND", o.Name, o.Owner, o.TTLMilli)

@@ -24,6 +24,10 @@ type Judge interface {
 // Target is a node as one client reaches it, by one connection that is made anew when it breaks. Addresses stay. It belongs to one
 // goroutine.
 type Target struct {
+	// LockWait is for how long a LOCK waits, every other time; 0: not at all.
+	LockWait time.Duration
+
+	locks int
 	judge Judge
 	name  string
 	addr  string
@@ -81,8 +85,11 @@ func (t *Target) Outcome(call string, r *wire.Reply) load.Outcome {
 		return load.Answered
 	case "UNCERTAIN":
 		return load.Unknown
-	case "TRYAGAIN", "CLUSTERDOWN", "CONFLICT":
+	case "TRYAGAIN", "CLUSTERDOWN", "CONFLICT", "LOADING":
 		return load.Denied
+	}
+	if strings.Contains(r.Err(), "was rolled back") {
+		return load.Denied // outlived its timeout, or followed an error that said so
 	}
 	t.judge.Fail("%s: %s answers %s", t.name, call, r)
 	return load.Unknown
@@ -99,7 +106,13 @@ func (t *Target) Call(args ...string) (*wire.Reply, load.Outcome) {
 
 // Do has one operation done.
 func (t *Target) Do(o op.Op) (res op.Result, end load.Outcome) {
-	r, end := t.Call(Command(o)...)
+	command := Command(o)
+	if _, lock := o.(*op.LockAcquire); lock && t.LockWait > 0 {
+		if t.locks++; t.locks%2 == 0 {
+			command = append(command, "WAIT", strconv.FormatInt(t.LockWait.Milliseconds(), 10))
+		}
+	}
+	r, end := t.Call(command...)
 	if end != load.Answered {
 		return res, end
 	}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"kahuna/op"
@@ -12,20 +13,23 @@ import (
 // again for it after a release.
 type hold struct {
 	owner    string
+	shared   bool             // asked for as a reader
+	permits  uint32           // how many owners there may be; 0: as shared says
 	leases   []*history.Event // acquisitions and extensions that were granted
 	maybe    []*history.Event // acquisitions and extensions whose end is not known
 	refused  []*history.Event // extensions that found no hold
 	releases []*history.Event // whatever their end
 }
 
-// Locks judges exclusive locks: never two owners at a time, no lease ended early, tokens that rise and belong to one owner. A
-// lease of ttl is certain to last until ttl after its request was sent, not longer, so only that is held against the cluster.
+// Locks judges locks: never two owners at a time unless both are readers or there are permits for them, no lease ended early, tokens
+// that rise and belong to one owner. An owner asks for a lock in one mode always, and all name the same number of permits. A lease of ttl is certain to last until ttl after its request was sent, not longer, so only that is held against the cluster.
 func Locks(events []*history.Event) (found []Violation) {
 	owners := map[int64]*history.Event{}
 	for _, of := range history.ByName(events) {
 		holds := byOwner(of)
-		found = append(found, tokens(of, owners)...)
+		found = append(found, tokens(of, holds, owners)...)
 		found = append(found, exclusion(holds)...)
+		found = append(found, permits(holds)...)
 		found = append(found, keptAlive(holds)...)
 		found = append(found, shown(of, holds)...)
 	}
@@ -43,6 +47,9 @@ func byOwner(events []*history.Event) map[string]*hold {
 		if h == nil {
 			h = &hold{owner: owner}
 			holds[owner] = h
+		}
+		if o, acquire := e.Op.(*op.LockAcquire); acquire {
+			h.shared, h.permits = o.Shared, o.Permits
 		}
 		h.add(e)
 	}
@@ -106,13 +113,52 @@ func (h *hold) certain(lease *history.Event) span {
 	return s
 }
 
+// excludes tells whether two owners can't hold a lock at a time, whoever else does.
+func (h *hold) excludes(b *hold) bool {
+	return !(h.shared && b.shared) && !(h.permits > 1 && b.permits > 1)
+}
+
+// permits: nobody was granted one while as many others as there are certainly held one.
+func permits(holds map[string]*hold) (found []Violation) {
+	for _, b := range holds {
+		if b.permits < 2 {
+			continue
+		}
+		for _, granted := range b.leases {
+			if _, extend := granted.Op.(*op.LockExtend); extend {
+				continue
+			}
+			beside := []*history.Event{granted}
+			for _, a := range holds {
+				if lease := a.during(granted); a != b && lease != nil {
+					beside = append(beside, lease)
+				}
+			}
+			if len(beside) > int(b.permits) {
+				found = append(found, violation("locks", beside, "more owners than permits"))
+			}
+		}
+	}
+	return found
+}
+
+// during is a lease by which the owner certainly held the lock all the while that another was granted it.
+func (h *hold) during(granted *history.Event) *history.Event {
+	for _, lease := range h.leases {
+		if h.certain(lease).holds(granted.Call, granted.Return) {
+			return lease
+		}
+	}
+	return nil
+}
+
 // exclusion: at no time two owners certainly held a lock, and nobody was granted it while another certainly held it.
 func exclusion(holds map[string]*hold) (found []Violation) {
 	for _, a := range holds {
 		for _, lease := range a.leases {
 			certain := a.certain(lease)
 			for _, b := range holds {
-				if b == a {
+				if b == a || !a.excludes(b) {
 					continue
 				}
 				for _, other := range b.leases {
@@ -150,7 +196,7 @@ func shown(events []*history.Event, holds map[string]*hold) (found []Violation) 
 		}
 		for _, h := range holds {
 			for _, lease := range h.leases {
-				if h.certain(lease).holds(e.Call, e.Return) && !sees(e, h.owner, lease.Result.Int) {
+				if h.certain(lease).holds(e.Call, e.Return) && !sees(e, h, lease.Result.Int) {
 					found = append(found, violation("locks", []*history.Event{lease, e}, "a look at a held lock did not see its owner"))
 				}
 			}
@@ -159,29 +205,57 @@ func shown(events []*history.Event, holds map[string]*hold) (found []Violation) 
 	return found
 }
 
-func sees(e *history.Event, owner string, token int64) bool {
+func sees(e *history.Event, h *hold, token int64) bool {
 	s := e.Result.Lock
-	return s != nil && len(s.Holds) == 1 && bytes.Equal(s.Holds[0].Owner, []byte(owner)) && int64(s.Holds[0].Token) == token
+	if s == nil || len(s.Holds) > 1 && h.excludes(h) {
+		return false
+	}
+	for _, seen := range s.Holds {
+		if string(seen.Owner) == h.owner && int64(seen.Token) == token {
+			return true
+		}
+	}
+	return false
 }
 
-// tokens: a token belongs to one owner, of one lock, and of two answers in a row the later one has no smaller token. owners is
-// about all locks.
-func tokens(events []*history.Event, owners map[int64]*history.Event) (found []Violation) {
+// newest tells whether an answer bears the newest token of the lock. One owner at a time always does; of several, whoever asks for the
+// first time.
+func (h *hold) newest(e *history.Event) bool {
+	if h.excludes(h) {
+		return true
+	}
+	for _, list := range [][]*history.Event{h.leases, h.maybe} {
+		for _, other := range list {
+			if other.Call < e.Call {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// tokens: a token belongs to one owner, of one lock, and of two grants in a row the later one has no smaller token. owners is about
+// all locks.
+func tokens(events []*history.Event, holds map[string]*hold, owners map[int64]*history.Event) (found []Violation) {
 	var granted []*history.Event
 	for _, e := range known(events) {
 		if ttlOf(e.Op) > 0 && e.Result.Done {
 			granted = append(granted, e)
 		}
 	}
-	ends := history.ByReturn(granted)
-	var largest *history.Event
-	for _, e := range history.ByCall(granted) {
+	owned := granted
+	granted = slices.DeleteFunc(slices.Clone(granted), func(e *history.Event) bool { return !holds[ownerOf(e.Op)].newest(e) })
+	for _, e := range owned {
 		first := owners[e.Result.Int]
 		if first == nil {
 			owners[e.Result.Int] = e
 		} else if ownerOf(first.Op) != ownerOf(e.Op) || !bytes.Equal(first.Op.Target().Key, e.Op.Target().Key) {
 			found = append(found, violation("locks", []*history.Event{first, e}, "two owners of one token"))
 		}
+	}
+	ends := history.ByReturn(granted)
+	var largest *history.Event
+	for _, e := range history.ByCall(granted) {
 		for len(ends) > 0 && ends[0].Before(e) {
 			if largest == nil || ends[0].Result.Int > largest.Result.Int {
 				largest = ends[0]

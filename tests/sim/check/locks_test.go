@@ -19,6 +19,49 @@ func held(owner string, n op.Timestamp) op.Result {
 	return op.Result{Found: true, Lock: &op.LockState{Permits: 1, Holds: []op.Hold{{Owner: []byte(owner), Token: n}}}}
 }
 
+func shared(owner string, ttl int64) op.Op {
+	return &op.LockAcquire{Name: []byte("l"), Owner: []byte(owner), TTLMilli: ttl, Shared: true}
+}
+func permit(owner string, ttl int64) op.Op {
+	return &op.LockAcquire{Name: []byte("l"), Owner: []byte(owner), TTLMilli: ttl, Permits: 2}
+}
+func heldBy(holds ...op.Hold) op.Result {
+	return op.Result{Found: true, Lock: &op.LockState{Holds: holds}}
+}
+
+func TestSharedLocksAndPermits(t *testing.T) {
+	a, b := op.Hold{Owner: []byte("a"), Token: 1}, op.Hold{Owner: []byte("b"), Token: 2}
+	two := func() *past {
+		return new(past).add(1, shared("a", 100), 0, 1, token(1)).add(2, shared("b", 100), 2, 3, token(2))
+	}
+	three := func(call, end int) *past {
+		return new(past).add(1, permit("a", 100), 0, 1, token(1)).add(2, permit("b", 100), 2, 3, token(2)).add(3, permit("c", 100), call, end, token(3))
+	}
+	for name, c := range map[string]struct {
+		past *past
+		want string
+	}{
+		"readers":                       {two(), ""},
+		"readers seen":                  {two().add(3, info(), 4, 5, heldBy(a, b)), ""},
+		"a writer after readers":        {two().add(3, lock("c", 100), 102, 104, token(3)), ""},
+		"an older reader extends":       {two().add(1, extend("a", 100), 4, 5, token(1)), ""},
+		"a reader asks again":           {two().add(1, shared("a", 100), 4, 5, token(1)), ""},
+		"an unknown reader asks again":  {new(past).add(1, shared("a", 100), 0, -1, op.Result{}).add(2, shared("b", 100), 2, 3, token(2)).add(1, shared("a", 100), 4, 5, token(1)), ""},
+		"an older reader's token":       {two().add(3, shared("c", 100), 4, 5, token(1)), "two owners of one token"},
+		"a new reader with a lower":     {new(past).add(1, shared("a", 100), 0, 1, token(5)).add(2, shared("b", 100), 2, 3, token(4)), "went back"},
+		"permits":                       {three(100, 103), ""},
+		"permits, one given back":       {three(10, 20).add(1, unlock("a"), 5, 6, op.Result{Done: true}), ""},
+		"a writer beside readers":       {two().add(3, lock("c", 100), 4, 5, token(3)), "two owners at a time"},
+		"a reader beside a writer":      {new(past).add(1, lock("a", 100), 0, 1, token(1)).add(2, shared("b", 100), 2, 3, token(2)), "two owners at a time"},
+		"too many permits":              {three(10, 20), "more owners than permits"},
+		"a reader not seen":             {two().add(3, info(), 4, 5, heldBy(b)), "did not see"},
+		"a reader with another's token": {two().add(3, info(), 4, 5, heldBy(b, op.Hold{Owner: []byte("a"), Token: 2})), "did not see"},
+		"a token of two readers":        {new(past).add(1, shared("a", 100), 0, 1, token(1)).add(2, shared("b", 100), 2, 3, token(1)), "two owners of one token"},
+	} {
+		t.Run(name, func(t *testing.T) { expect(t, Locks(c.past.events()), c.want) })
+	}
+}
+
 func TestLocks(t *testing.T) {
 	var no op.Result
 	for name, c := range map[string]struct {

@@ -36,7 +36,7 @@ func describe(o op.Op) string {
 	case *op.Incr:
 		return fmt.Sprintf("incr %s %d", o.Key, o.Delta)
 	case *op.LockAcquire:
-		return fmt.Sprintf("lock %s %s %d ms", o.Name, o.Owner, o.TTLMilli)
+		return fmt.Sprintf("lock %s %s %d ms shared %v permits %d", o.Name, o.Owner, o.TTLMilli, o.Shared, o.Permits)
 	case *op.LockExtend:
 		return fmt.Sprintf("extend %s %s %d ms", o.Name, o.Owner, o.TTLMilli)
 	case *op.LockRelease:
@@ -59,10 +59,14 @@ func describeResult(o op.Op, r *op.Result) string {
 	case *op.Set, *op.Delete:
 		return fmt.Sprintf("done %v rev %d", r.Done, r.Rev)
 	case *op.LockInfo:
-		if r.Lock != nil && len(r.Lock.Holds) > 0 {
-			return fmt.Sprintf("held by %s, token %d", r.Lock.Holds[0].Owner, r.Lock.Holds[0].Token)
+		if r.Lock == nil || len(r.Lock.Holds) == 0 {
+			return "free"
 		}
-		return "free"
+		text := "held by"
+		for _, h := range r.Lock.Holds {
+			text += fmt.Sprintf(" %s, token %d", h.Owner, h.Token)
+		}
+		return text
 	case *op.SeqNext:
 		return fmt.Sprintf("%d to %d", r.Int, r.Last)
 	}
