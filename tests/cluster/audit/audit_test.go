@@ -74,8 +74,7 @@ func TestAudit(t *testing.T) {
 			s.Content[home][string(storage.AppendRecord(nil, name, 7))] = string(record(op.TxnState{Status: op.TxnCommitted, Deadline: 8}))
 		},
 		"left: the lock": func(s *Store) {
-			key := string(storage.AppendCurrent(nil, name))
-			s.Content[home][string(storage.AppendCurrent(nil, op.Lock([]byte("k1"))))] = s.Content[home][key]
+			s.Content[home][string(storage.AppendCurrent(nil, op.Lock([]byte("k1"))))] = s.Content[home][string(storage.AppendCurrent(nil, name))]
 		},
 		"behind: has no replica": func(s *Store) { delete(s.States, home) },
 		"violation: begins at":   func(s *Store) { s.Map.Ranges[0].From.Slot = 5 },
