@@ -11,6 +11,7 @@ import (
 
 	"kahuna/cluster/clustertest"
 	"kahuna/fsm"
+	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/storage"
 )
@@ -123,17 +124,19 @@ func TestCounts(t *testing.T) {
 // readOne takes in one key.
 func (s *Store) readOne(t *testing.T, key []byte) {
 	t.Helper()
-	if err := s.readAll(one(key)); err != nil {
+	if err := s.readAll(one{key: key}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // one is a store with one key.
-type one []byte
+type one struct {
+	mvcc.Reader // nil: nothing else is asked for
+	key         []byte
+}
 
-func (o one) Get([]byte) ([]byte, bool, error) { return nil, false, nil }
 func (o one) Scan(_, _ []byte, _, _ bool, fn func(key, value []byte) (bool, error)) error {
-	_, err := fn(o, nil)
+	_, err := fn(o.key, nil)
 	return err
 }
 
