@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -10,8 +11,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -98,9 +101,13 @@ func (p program) clientOptions(c *cli.Context) (client.Options, error) {
 func (p program) addresses(c *cli.Context) ([]string, error) {
 	var addrs []string
 	for addr := range strings.SplitSeq(p.option(c, "addr"), ",") {
-		if addr = strings.TrimSpace(addr); addr != "" {
-			addrs = append(addrs, addr)
+		if addr = strings.TrimSpace(addr); addr == "" {
+			continue
 		}
+		if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+			return nil, fmt.Errorf("--addr: %q is not HOST:PORT", addr)
+		}
+		addrs = append(addrs, addr)
 	}
 	if len(addrs) > 0 {
 		return addrs, nil
@@ -117,7 +124,7 @@ func (p program) tlsConfig(c *cli.Context) (*tls.Config, error) {
 	ca, cert, key := p.option(c, "tls-ca"), p.option(c, "tls-cert"), p.option(c, "tls-key")
 	on := c.Bool("tls") || !c.IsSet("tls") && p.variable("tls") == "1"
 	if !on && ca == "" && cert == "" {
-		return nil, nil
+		return p.ownTLS(c)
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if ca != "" {
@@ -140,6 +147,26 @@ func (p program) tlsConfig(c *cli.Context) (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// ownTLS is for the server of the same environment, as in a container, when that is the one asked and speaks TLS: it must show the
+// certificate that its settings name, whatever name that is for. Else it is nil.
+func (p program) ownTLS(c *cli.Context) (*tls.Config, error) {
+	on, _ := strconv.ParseBool(p.variable("listen-tls"))
+	if !on || p.option(c, "addr") != "" || c.IsSet("tls") {
+		return nil, nil
+	}
+	own, err := tls.LoadX509KeyPair(p.variable("tls-cert-file"), p.variable("tls-key-file"))
+	if err != nil {
+		return nil, fmt.Errorf("KAHUNA_TLS_CERT_FILE and KAHUNA_TLS_KEY_FILE: %w", err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{own}, InsecureSkipVerify: true,
+		VerifyConnection: func(s tls.ConnectionState) error { // in place of what is skipped
+			if !bytes.Equal(s.PeerCertificates[0].Raw, own.Certificate[0]) {
+				return errors.New("the server shows another certificate than that of KAHUNA_TLS_CERT_FILE")
+			}
+			return nil
+		}}, nil
 }
 
 // clientCommand is a command whose flags may stand before, between and behind its arguments. What follows -- is never a flag.
@@ -209,20 +236,50 @@ func group(name, text string, commands ...*cli.Command) *cli.Command {
 
 // call sends one command and gives its reply. It is repeated while nothing was changed; repeatable: also when its end is unknown.
 func (p program) call(c *cli.Context, repeatable bool, args ...string) (client.Reply, error) {
+	reply, _, err := p.attempts(c, repeatable, args)
+	return reply, clientFailure(err)
+}
+
+// read is call for what changes nothing: that its end is unknown only means that there is no answer. When the time ends in the middle of an
+// attempt, the error is what the server said to an earlier one, which tells more.
+func (p program) read(c *cli.Context, args ...string) (client.Reply, error) {
+	reply, said, err := p.attempts(c, true, args)
+	if !client.Uncertain(err) {
+		return reply, clientFailure(err)
+	}
+	if said != nil {
+		err = said
+	}
+	return reply, &failure{exitUnavailable, err}
+}
+
+// attempts sends a command until it has a reply, or for the time of --timeout. said is the last error of a server that changed nothing.
+func (p program) attempts(c *cli.Context, repeatable bool, args []string) (reply client.Reply, said, err error) {
 	o, err := p.clientOptions(c)
 	if err != nil {
-		return client.Reply{}, err
+		return client.Reply{}, nil, err
 	}
 	cl := client.New(o)
 	defer cl.Close()
 	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
 	defer cancel()
-	var reply client.Reply
 	err = cl.Try(ctx, client.Policy{Unreachable: unreachablePatience, Repeatable: repeatable}, func(ctx context.Context) (err error) {
 		reply, err = cl.Do(ctx, args...)
+		if server := (*client.ServerError)(nil); errors.As(err, &server) && client.Unchanged(err) {
+			said = err
+		}
 		return err
 	})
-	return reply, clientFailure(err)
+	return reply, said, hintTLS(&o, err)
+}
+
+// hintTLS says what to do about a server that ends the connection at the first word without TLS.
+func hintTLS(o *client.Options, err error) error {
+	broken := (*client.BrokenError)(nil)
+	if o.TLS == nil && errors.As(err, &broken) && errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w (if it speaks TLS, use --tls or --tls-ca)", err)
+	}
+	return err
 }
 
 // clientFailure gives an error of the client its exit code.

@@ -57,7 +57,7 @@ func (p program) kvGet(c *cli.Context, args, rest []string) error {
 	if c.IsSet("as-of") {
 		call = append(call, "ASOF", strconv.FormatInt(c.Int64("as-of"), 10))
 	}
-	r, err := p.call(c, true, append(call, "META")...)
+	r, err := p.read(c, append(call, "META")...)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (p program) ping(c *cli.Context, args, rest []string) error {
 		err = fmt.Errorf("the server answers %.100q", reply.Text)
 	}
 	if err != nil {
-		return &failure{exitUnavailable, err}
+		return &failure{exitUnavailable, hintTLS(&o, err)}
 	}
 	return p.print(c, "PONG", map[string]any{"addr": cl.Addr(), "reply": "PONG", "microseconds": time.Since(began).Microseconds()})
 }

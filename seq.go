@@ -66,7 +66,7 @@ func (p program) seqGet(c *cli.Context, args, rest []string) error {
 	if err := count(c, args, 1, 1); err != nil {
 		return err
 	}
-	r, err := p.call(c, true, "SEQGET", args[0])
+	r, err := p.read(c, "SEQGET", args[0])
 	if err != nil {
 		return err
 	}

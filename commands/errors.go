@@ -129,10 +129,22 @@ func errorText(err error) string {
 	}
 	for _, row := range errorPrefix {
 		if errors.Is(err, row.err) {
-			return row.prefix + oneLine(strings.TrimPrefix(err.Error(), row.err.Error()+": "))
+			return row.prefix + oneLine(plainText(strings.TrimPrefix(err.Error(), row.err.Error()+": ")))
 		}
 	}
-	return "UNCERTAIN " + oneLine(err.Error())
+	return "UNCERTAIN " + oneLine(plainText(err.Error()))
+}
+
+// packageNames begin the errors of packages below, for those who read logs. Users know nothing of them.
+var packageNames = []string{"cluster", "partition", "raftgroup", "hub", "peer", "placement", "fsm", "txn", "coord", "mvcc", "storage", "wal"}
+
+// plainText is an error's text without the names of packages.
+func plainText(text string) string {
+	for _, name := range packageNames {
+		text = strings.TrimPrefix(text, name+": ")
+		text = strings.ReplaceAll(text, ": "+name+": ", ": ")
+	}
+	return text
 }
 
 // statusError is the error of an operation that ended with a status other than OK.

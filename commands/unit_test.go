@@ -233,3 +233,14 @@ func TestMarkdownHasAll(t *testing.T) {
 		}
 	}
 }
+
+// Users see no names of packages in errors.
+func TestPlainErrors(t *testing.T) {
+	err := fmt.Errorf("%w: the range did not answer within 5s: %w", cluster.ErrClusterDown, errors.New("partition: this node does not lead the partition: raftgroup: unreachable"))
+	if got, want := errorText(err), "CLUSTERDOWN the range did not answer within 5s: this node does not lead the partition: unreachable"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := errorText(errors.New("cluster: partition: odd")); got != "UNCERTAIN odd" {
+		t.Errorf("%q", got)
+	}
+}
