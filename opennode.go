@@ -91,7 +91,7 @@ func clusterConfig(cfg *config.Config, ports *ports, identity *cluster.Identity,
 		Calls: map[hub.Kind]hub.Handler{callMessages: k.messages.receive}, OnChanges: k.changed,
 		Name: nodeName(cfg), Zone: cfg.Zone, ClientAddr: advertised(cfg, ports.client), ClusterAddr: advertised(cfg, ports.cluster),
 		Partitions: cfg.Partitions, Replication: cfg.Replication, DeadAfter: cfg.NodeDeadAfter, RequestTimeout: cfg.RequestTimeout, QueueOpsMax: cfg.QueueOpsMax,
-		LockWaitersMax: cfg.LockWaitersMax, WaitersMax: cfg.WaitersMax,
+		LockWaitersMax: cfg.LockWaitersMax, WaitersMax: cfg.WaitersMax, ChangesRecentBytes: int(cfg.ChangesRecentBytes),
 		QueueBytesMax: int(cfg.QueueBytesMax), MemtableBytes: cfg.MemtableBytes, BlockCacheBytes: cfg.BlockCacheBytes,
 		RecordsKept: cfg.TransactionRecord, ClockBound: cfg.ClockBound, ClockJumpMax: cfg.ClockJumpMax, LogSegmentBytes: cfg.LogSegmentBytes, CheckpointInterval: cfg.CheckpointInterval, DiskReserveBytes: uint64(cfg.DiskReserveBytes),
 		HistoryRetention: cfg.HistoryRetention, HistoryCollectRate: cfg.HistoryCollectRate, HistoryHoldsMax: cfg.HistoryHoldsMax,
@@ -189,7 +189,7 @@ func info(cfg *config.Config, ports *ports, k *kahunaNode, started time.Time) fu
 			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes, MemoryBytes: memoryBytes(), CPUUser: user, CPUSystem: system, Keys: s.Keys,
 			IdleSeconds: int64(cfg.IdleTimeout.Seconds()), ProcessID: os.Getpid(), OS: runtime.GOOS + " " + runtime.GOARCH, Commands: served.Commands,
 			BytesIn: served.BytesIn, BytesOut: served.BytesOut, Rejected: served.Rejected,
-			Extra: append(append(placementFields(&s), historyFields(&s)...), commands.Field{Name: "messages_not_delivered_to_nodes", Value: strconv.FormatInt(k.messages.relay.Dropped(), 10)})}
+			Extra: append(append(append(placementFields(&s), historyFields(&s)...), waitingFields(&s)...), commands.Field{Name: "messages_not_delivered_to_nodes", Value: strconv.FormatInt(k.messages.relay.Dropped(), 10)})}
 	}
 }
 
@@ -206,6 +206,12 @@ func placementFields(s *cluster.Stats) []commands.Field {
 func historyFields(s *cluster.Stats) []commands.Field {
 	return []commands.Field{{Name: "history_safe_point", Value: fmt.Sprint(s.SafePoint)}, {Name: "history_safe_point_age_ms", Value: fmt.Sprint(s.SafeAge)},
 		{Name: "history_holds", Value: fmt.Sprint(s.Holds)}, {Name: "history_versions_collected", Value: fmt.Sprint(s.Collected)}}
+}
+
+// waitingFields are what INFO tells of who waits for locks and changes.
+func waitingFields(s *cluster.Stats) []commands.Field {
+	return []commands.Field{{Name: "lock_waiters", Value: fmt.Sprint(s.Waiters)}, {Name: "change_readers", Value: fmt.Sprint(s.Readers)},
+		{Name: "change_pages_recent", Value: fmt.Sprint(s.Recent)}, {Name: "change_pages_walked", Value: fmt.Sprint(s.Walked)}}
 }
 
 // memoryBytes is what Go has from the system for this process.

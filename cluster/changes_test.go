@@ -391,3 +391,95 @@ func awaited(ctx context.Context, n *cluster.Node, o *op.Changes) op.Outcome {
 	n.AwaitChanges(ctx, o, func(out op.Outcome) { got <- out })
 	return <-got
 }
+
+// changesOf reads changes of a partition at its leader, at a timestamp. Not ok: a transaction is on its way, or the leader is another one.
+func changesOf(t *testing.T, n *cluster.Node, id uint32, at, since op.Timestamp) (items []op.Item, ok bool) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	s := n.Replica(id).Machine().State()
+	results, err := n.Replica(id).Read(ctx, at, []op.Op{&op.Changes{Space: op.SpaceKey, Prefix: []byte("w/"), Since: since, Limit: 1 << 20, From: s.From, To: s.To}})
+	if err != nil || results[0].Status != op.OK {
+		return nil, false
+	}
+	return results[0].Items, true
+}
+
+// While leaders change, pages that are made of what changed lately are those that a walk over all names gives.
+func TestRecentChangesAreThoseOfTheWalk(t *testing.T) {
+	const comparisons = 25
+	inCluster(t, 3, 2, func(t *testing.T, c *clustertest.Cluster) {
+		keys, others := watchedKeys()
+		begin := now(t, c.Nodes[0])
+		var stop atomic.Bool
+		var writers sync.WaitGroup
+		writers.Go(func() {
+			for k := uint64(0); !stop.Load(); k++ { // single writes and transactions, and a pause after some
+				writing(t, c.Nodes[k%3:k%3+1], k, slices.Concat(others[:10], keys), &stop, 4)
+				time.Sleep(30 * time.Millisecond)
+			}
+		})
+		rng := rand.New(rand.NewPCG(3, 4))
+		compared, told := 0, 0
+		for round := 0; round < 300 && (compared < comparisons || told < 2*comparisons); round++ {
+			id := uint32(1 + rng.IntN(2))
+			if at := c.Leader(id); at >= 0 && rng.IntN(8) == 0 {
+				_ = c.Nodes[at].Replica(id).Group().TransferLeadership(t.Context(), c.Nodes[(at+1)%3].Stats().NodeID) // it may fail
+			}
+			at := c.Leader(id)
+			if at < 0 {
+				time.Sleep(100 * time.Millisecond)
+				continue
+			}
+			leader := c.Nodes[at]
+			changesOf(t, leader, id, now(t, leader), begin) // notes are taken from now on, if they were not
+			since := now(t, leader)
+			time.Sleep(time.Duration(10+rng.IntN(60)) * time.Millisecond)
+			when := now(t, leader)
+			recentBefore, _ := leader.Replica(id).ChangeReads()
+			recent, ok := changesOf(t, leader, id, when, since)
+			recentAfter, _ := leader.Replica(id).ChangeReads()
+			walked, okToo := changesOf(t, leader, id, when, begin)
+			recentEnd, _ := leader.Replica(id).ChangeReads()
+			if !ok || !okToo || recentAfter == recentBefore {
+				continue
+			}
+			if recentEnd != recentAfter {
+				t.Fatal("what is to be compared with was no walk")
+			}
+			walked = slices.DeleteFunc(walked, func(it op.Item) bool { return it.TS <= since })
+			if !slices.EqualFunc(recent, walked, func(a, b op.Item) bool { return sameChange(&a, &b) }) {
+				t.Fatalf("round %d: what changed lately is %d changes, the walk has %d:\n%+v\n%+v", round, len(recent), len(walked), recent, walked)
+			}
+			compared, told = compared+1, told+len(recent)
+		}
+		stop.Store(true)
+		writers.Wait()
+		if compared < comparisons || told < 2*comparisons {
+			t.Errorf("only %d pages with %d changes were compared", compared, told)
+		}
+	})
+}
+
+// A transaction that may still commit below the time of a read keeps that from being made of what changed lately, in which it is not yet.
+func TestRecentChangesMindTransactions(t *testing.T) {
+	onNode(t, 1, func(t *testing.T, n *cluster.Node) {
+		begin := now(t, n)
+		do(t, n, set("w/1", "x"))
+		if _, ok := changesOf(t, n, 1, now(t, n), begin); !ok {
+			t.Fatal("no changes are told")
+		}
+		since := now(t, n)
+		pages, _ := n.Replica(1).ChangeReads()
+		if _, ok := changesOf(t, n, 1, now(t, n), since); !ok {
+			t.Fatal("nothing is told of what changed lately")
+		}
+		if after, _ := n.Replica(1).ChangeReads(); after != pages+1 {
+			t.Fatal("nothing is made of what changed lately")
+		}
+		id, name := now(t, n), op.Key([]byte("w/2"))
+		do(t, n, &op.Prewrite{Txn: id, Home: name, AtHome: true, Deadline: id.Add(1_000_000), Names: []op.Name{name}, Writes: []op.Write{{Name: name, Type: 1, Value: []byte("y")}}})
+		if items, ok := changesOf(t, n, 1, now(t, n), since); ok {
+			t.Errorf("a read does not wait for a transaction: %+v", items)
+		}
+	})
+}

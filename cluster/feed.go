@@ -73,6 +73,16 @@ func (f *feeds) close() {
 	f.links.close()
 }
 
+// waiting is how many readers wait.
+func (f *feeds) waiting() (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range f.tails {
+		n += len(t.readers)
+	}
+	return n
+}
+
 // AwaitChanges is Router.Changes for who waits for the next change above Since, which is not 0, and does not wait himself: then is told
 // the outcome, once, from any goroutine, and must not wait. When the time of ctx is over, the page is empty; when ctx is cancelled
 // nobody waits any more, and it ends with ErrTryAgain. A change of leaders does not end the wait.

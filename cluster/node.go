@@ -64,6 +64,7 @@ type Config struct {
 	QueueBytesMax      int
 	LockWaitersMax     int // that wait for one lock
 	WaitersMax         int // that wait for locks that this node leads
+	ChangesRecentBytes int // of which names have changed lately, for each partition that is led here; 1 MiB
 	MemtableBytes      int64
 	BlockCacheBytes    int64
 	LogSegmentBytes    int64
@@ -89,6 +90,7 @@ func (c *Config) setDefaults() {
 	set(&c.HistoryHoldsMax, 1000)
 	set(&c.LockWaitersMax, 16384)
 	set(&c.WaitersMax, 65536)
+	set(&c.ChangesRecentBytes, 1<<20)
 	duration := func(p *time.Duration, v time.Duration) {
 		if *p == 0 {
 			*p = v
@@ -281,7 +283,7 @@ func (n *Node) openReplica(id uint32) error {
 	cfg := partition.Config{ID: id, Node: n.identity.Node(), Host: n.host, Store: n.store, Clock: n.cfg.Clock, Stamper: n.router, Bootstrap: n.founders(id),
 		Dir: n.groupDir(id), Logger: n.cfg.Logger, OnFault: n.fault, Waiters: n.waiters, OnChanges: n.changed, OnServing: n.feeds.table.WakeAll,
 		Limits: partition.Limits{QueueOps: n.cfg.QueueOpsMax, QueueBytes: n.cfg.QueueBytesMax, EntryOps: entryOps, EntryBytes: entryBytes,
-			LockWaiters: n.cfg.LockWaitersMax}}
+			LockWaiters: n.cfg.LockWaitersMax, RecentBytes: n.cfg.ChangesRecentBytes}}
 	if id == fsm.Meta {
 		cfg.Stamper, cfg.OnLeader, cfg.OnFollower, cfg.OnDocuments = nil, n.leadMeta, n.oracle.follow, n.documents.tell
 	}

@@ -22,8 +22,11 @@ type Stats struct {
 	OpsWritten  uint64
 	OpsRead     uint64
 	Entries     uint64
-	Waiting     int // operations that wait for a log entry
-	Waiters     int // owners that wait for locks that this node leads, and those lately gone
+	Waiting     int    // operations that wait for a log entry
+	Waiters     int    // owners that wait for locks that this node leads, and those lately gone
+	Readers     int    // who wait for changes at this node
+	Recent      uint64 // pages of changes read here by looking at what has changed lately
+	Walked      uint64 // and by going through all names with the prefix
 	LogSyncs    uint64
 	LogWritten  uint64
 	LogBytes    int64
@@ -48,6 +51,8 @@ func (n *Node) Stats() Stats {
 		s.OpsWritten, s.OpsRead, s.Entries = s.OpsWritten+written, s.OpsRead+read, s.Entries+entries
 		s.Waiting += r.Waiting()
 		s.Waiters += r.Waiters()
+		recent, walked := r.ChangeReads()
+		s.Recent, s.Walked = s.Recent+recent, s.Walked+walked
 		if r.Leads() {
 			s.Led = append(s.Led, r.ID())
 		}
@@ -59,6 +64,7 @@ func (n *Node) Stats() Stats {
 			}
 		}
 	}
+	s.Readers = n.feeds.waiting()
 	slices.Sort(s.Led)
 	s.Placement = errors.Join(state.Complete(), n.Placed())
 	log := n.log.Stats()

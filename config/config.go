@@ -67,6 +67,7 @@ type Config struct {
 	LockWaitersMax     int
 	WaitersMax         int // of all locks that the node leads
 	SequenceIdemWindow time.Duration
+	ChangesRecentBytes int64 // of each partition that the node leads
 
 	ScriptBytesMax        int
 	ScriptStepsMax        int64

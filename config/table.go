@@ -184,6 +184,9 @@ func data(c *Config) []Setting {
 		{Key: "sequence-idem-window-ms", value: milliseconds(&c.SequenceIdemWindow, day, time.Minute, 365*day),
 			Help: "For how many milliseconds SEQNEXT ... IDEM gives the same key the same answer. Each key is kept on disk " +
 				"that long."},
+		{Key: "changes-recent-bytes", value: integer[int64](&c.ChangesRecentBytes, mib, 64*kib, gib),
+			Help: "Bytes of memory that each partition led here keeps of which names have changed lately, while anybody reads " +
+				"changes (KCHANGES) there. Readers who are further behind go through all names with their prefix."},
 	}
 }
 

@@ -20,11 +20,7 @@ const (
 // changes lists what happened to the names of a range. The store orders by slot and name and not by time, so it goes through all names
 // with the prefix, and for those that have changed into their history.
 func changes(r mvcc.Reader, at op.Timestamp, o *op.Changes) (op.Result, error) {
-	upTo := at
-	if o.UpTo > 0 {
-		upTo = min(at, o.UpTo)
-	}
-	l := &lister{r: r, o: o, page: NewOldest(int(o.Limit), int(o.MaxBytes), upTo, measure, order), w: mvcc.Window{Since: o.Since, UpTo: upTo}}
+	l := newLister(r, at, o)
 	names := &op.Scan{Space: o.Space, To: o.To}
 	pos, ok, err := nextSlot(r, names, o.From)
 	for ok && err == nil && l.next == nil {
@@ -37,6 +33,34 @@ func changes(r mvcc.Reader, at op.Timestamp, o *op.Changes) (op.Result, error) {
 		return op.Result{}, err
 	}
 	return l.result()
+}
+
+// ReadChanges is Read for who knows which names may have changed: it looks at no others.
+func (m *Machine) ReadChanges(r mvcc.Reader, at op.Timestamp, o *op.Changes, names []op.Name) (op.Result, error) {
+	switch {
+	case !m.owns(m.state.Load(), o):
+		return op.Result{Status: op.Moved}, nil
+	case m.collected(at, o):
+		return op.Result{Status: op.Collected}, nil
+	}
+	l := newLister(r, at, o)
+	for _, n := range names {
+		if p := (op.Position{Slot: n.Slot(), Name: n.Key}); Compare(p, o.From) < 0 || !IsEnd(o.To) && Compare(p, o.To) >= 0 {
+			continue
+		}
+		if err := l.name(n); err != nil {
+			return outcome(op.Result{}, err)
+		}
+	}
+	return outcome(l.result())
+}
+
+func newLister(r mvcc.Reader, at op.Timestamp, o *op.Changes) *lister {
+	upTo := at
+	if o.UpTo > 0 {
+		upTo = min(at, o.UpTo)
+	}
+	return &lister{r: r, o: o, page: NewOldest(int(o.Limit), int(o.MaxBytes), upTo, measure, order), w: mvcc.Window{Since: o.Since, UpTo: upTo}}
 }
 
 // lister is a call of changes under way.
@@ -61,12 +85,22 @@ func (l *lister) slot(at op.Position) error {
 	}
 	lo, _ := storage.Bounds(storage.KindCurrent, l.o.Space, op.Position{Slot: at.Slot, Name: start}, op.Position{})
 	_, hi := storage.Bounds(storage.KindCurrent, l.o.Space, op.Position{}, slotEnd(at.Slot, l.o.To))
-	return mvcc.Changes(l.r, lo, hi, &l.w, l.stop, func(v mvcc.Version) error {
-		l.rows++
-		l.page.Add(v)
-		l.w.UpTo = l.page.UpTo
-		return nil
-	})
+	return mvcc.Changes(l.r, lo, hi, &l.w, l.stop, l.add)
+}
+
+// name looks at one name.
+func (l *lister) name(n op.Name) error {
+	at := op.Position{Slot: n.Slot(), Name: n.Key}
+	next := op.Position{Slot: at.Slot, Name: append(bytes.Clone(n.Key), 0)}
+	lo, hi := storage.Bounds(storage.KindCurrent, l.o.Space, at, next)
+	return mvcc.Changes(l.r, lo, hi, &l.w, func(op.Name) bool { return false }, l.add)
+}
+
+func (l *lister) add(v mvcc.Version) error {
+	l.rows++
+	l.page.Add(v)
+	l.w.UpTo = l.page.UpTo
+	return nil
 }
 
 func (l *lister) stop(n op.Name) bool {

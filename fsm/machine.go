@@ -33,6 +33,7 @@ type Machine struct {
 	store    *storage.Store
 	id       uint32
 	state    atomic.Pointer[State]
+	told     atomic.Pointer[State] // as of the last batch that the observer was told of
 	observer atomic.Pointer[Observer]
 	restores atomic.Uint64 // begun
 	restored atomic.Uint64 // and ended
@@ -109,6 +110,7 @@ func Open(store *storage.Store, id uint32) (*Machine, error) {
 	}
 	m := &Machine{store: store, id: id, cache: newRecordCache()}
 	m.state.Store(&s)
+	m.told.Store(&s)
 	m.raiseSafe(s.Safe)
 	m.numbers, err = loadNumbers(snap, id)
 	return m, err
@@ -140,6 +142,9 @@ func (m *Machine) Filled() bool { return !m.state.Load().Empty }
 
 // Owns tells whether a name lies in the partition's range.
 func (m *Machine) Owns(key []byte) bool { return m.state.Load().Owns(key) }
+
+// Told is the partition's record as of the last batch that the observer was told of. An entry that is known to be applied is in it.
+func (m *Machine) Told() State { return *m.told.Load() }
 
 // Applied is the index of the last entry whose effects are in the store.
 func (m *Machine) Applied() uint64 { return m.state.Load().Index }
@@ -194,6 +199,7 @@ func (m *Machine) applyBatch(entries []LogEntry, results [][]op.Result) (n int, 
 	published := m.next
 	m.state.Store(&published)
 	m.tell()
+	m.told.Store(&published)
 	return n, nil
 }
 

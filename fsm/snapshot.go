@@ -109,6 +109,7 @@ func (m *Machine) Restore(r io.Reader) error {
 		return err
 	}
 	m.state.Store(&s)
+	m.told.Store(&s)
 	m.restored.Add(1)
 	if f := m.rangeObserver.Load(); f != nil {
 		(*f)(nil)

@@ -19,6 +19,8 @@ type Limits struct {
 	EntryBytes int // of several units; a single one may be larger
 
 	LockWaiters int // owners that wait for one lock; 0: as many as there may be
+
+	RecentBytes int // of notes which names have changed lately, while somebody reads changes; 0: none
 }
 
 // Pending is a unit, or several under one number, on the way through the log.

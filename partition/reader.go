@@ -7,6 +7,7 @@ import (
 	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/raftgroup"
+	"kahuna/storage"
 )
 
 // Read runs read-only operations on one state: the current one for mvcc.Latest, which is linearizable, else the one at a
@@ -21,6 +22,9 @@ func (r *Replica) Read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 		return []op.Result{res}, err
 	}
 	results, err := r.read(ctx, at, ops)
+	if _, ok := ops[0].(*op.Changes); ok && err == nil {
+		r.noteRecent(ctx, r.term.Load())
+	}
 	if !errors.Is(err, mvcc.ErrNeedsTime) {
 		return results, err
 	}
@@ -31,7 +35,7 @@ func (r *Replica) Read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 }
 
 func (r *Replica) read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.Result, error) {
-	restores := r.machine.Restores()
+	restores, term := r.machine.Restores(), r.term.Load()
 	if at != mvcc.Latest {
 		if err := r.floor.raise(ctx, at); err != nil {
 			return nil, err
@@ -51,6 +55,7 @@ func (r *Replica) read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 			return results, nil
 		}
 	}
+	names, recent := r.namesOf(term, ops)
 	generation := r.machine.Generation()
 	snap := r.cfg.Store.Snapshot()
 	defer snap.Close()
@@ -60,7 +65,7 @@ func (r *Replica) read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 	}
 	results := make([]op.Result, len(ops))
 	for i, o := range ops {
-		res, err := r.machine.Read(snap, at, o)
+		res, err := r.readOne(snap, at, o, names, recent)
 		if err != nil {
 			return nil, err
 		}
@@ -71,6 +76,22 @@ func (r *Replica) read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 		return results, r.machine.Warm(generation, snap, ops)
 	}
 	return results, nil
+}
+
+// namesOf are the names that a read of changes, which is always the only one, has to look at. Not recent: all with the prefix, or it is
+// another read.
+func (r *Replica) namesOf(term uint64, ops []op.Op) (names []op.Name, recent bool) {
+	if o, ok := ops[0].(*op.Changes); ok && len(ops) == 1 {
+		return r.recentNames(term, o)
+	}
+	return nil, false
+}
+
+func (r *Replica) readOne(snap *storage.Snapshot, at op.Timestamp, o op.Op, names []op.Name, recent bool) (op.Result, error) {
+	if c, ok := o.(*op.Changes); ok && recent {
+		return r.machine.ReadChanges(snap, at, c, names)
+	}
+	return r.machine.Read(snap, at, o)
 }
 
 // tellLock completes the answer of a LockInfo with what only the leader knows: what is left of the leases, and how many wait.

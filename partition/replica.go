@@ -72,6 +72,7 @@ type Replica struct {
 	leases   *leases
 	advice   advice
 	waiters  *waiters
+	recent   recent
 	leading  func()        // ends what lead has started and waits for it; nil: nothing. For the group's goroutine only
 	term     atomic.Uint64 // that this replica leads in; 0: it does not, or is not ready
 	entries  chan entry    // in flight, oldest first
@@ -98,6 +99,7 @@ func Open(cfg Config) (*Replica, error) {
 	r.leases = newLeases(r)
 	r.advice.clock = cfg.Clock
 	r.waiters = newWaiters(r)
+	r.recent.init(cfg.Limits.RecentBytes)
 	machine.Observe(r.observe)
 	machine.ObserveRange(r.ranged)
 	if cfg.OnDocuments != nil {
@@ -124,6 +126,7 @@ func Open(cfg Config) (*Replica, error) {
 func (r *Replica) observe(changes []mvcc.Change) {
 	r.leases.observe(changes)
 	r.waiters.observe(changes)
+	r.recent.observe(changes, r.cfg.Clock)
 	if r.cfg.OnChanges != nil && r.Leads() {
 		r.cfg.OnChanges(changes)
 	}
@@ -244,6 +247,7 @@ func (r *Replica) follow() {
 	r.advice.reset(false)
 	r.leases.follow()
 	r.waiters.follow(ErrNotLeader)
+	r.recent.end()
 	if r.cfg.OnFollower != nil {
 		r.cfg.OnFollower()
 	}
@@ -264,6 +268,11 @@ func (r *Replica) Leads() bool { return r.term.Load() != 0 }
 
 // Waiting is how many operations wait for a log entry.
 func (r *Replica) Waiting() int { return r.queue.waiting() }
+
+// ChangeReads are how many pages of changes were read here by looking at the names that have changed lately, and at all names.
+func (r *Replica) ChangeReads() (recent, all uint64) {
+	return r.recent.used.Load(), r.recent.walked.Load()
+}
 
 // Stats are how many operations were written and read here, and in how many log entries.
 func (r *Replica) Stats() (written, read, entries uint64) {
