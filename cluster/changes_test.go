@@ -462,7 +462,8 @@ func TestRecentChangesAreThoseOfTheWalk(t *testing.T) {
 
 // A transaction that may still commit below the time of a read keeps that from being made of what changed lately, in which it is not yet.
 func TestRecentChangesMindTransactions(t *testing.T) {
-	onNode(t, 1, func(t *testing.T, n *cluster.Node) {
+	inCluster(t, 1, 1, func(t *testing.T, c *clustertest.Cluster) {
+		n := c.Nodes[0]
 		begin := now(t, n)
 		do(t, n, set("w/1", "x"))
 		if _, ok := changesOf(t, n, 1, now(t, n), begin); !ok {
