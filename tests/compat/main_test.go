@@ -8,8 +8,8 @@ import (
 	"kahuna/tests/e2e/rig"
 )
 
-// addr is where the server of all tests listens.
-var addr string
+// addr is where the server of all tests listens, and clusterAddr where it does for cluster-aware clients.
+var addr, clusterAddr string
 
 func TestMain(m *testing.M) {
 	code, err := runAll(m)
@@ -35,6 +35,6 @@ func runAll(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer s.Kill()
-	addr = s.Listen
+	addr, clusterAddr = s.Listen, s.ClusterListen
 	return m.Run(), nil
 }

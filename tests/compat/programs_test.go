@@ -19,7 +19,7 @@ func TestRedisPy(t *testing.T) {
 		}
 		t.Skip("redis-py is not installed (Debian: apt-get install python3-redis)")
 	}
-	program(t, nil, python, "testdata/clients/redis_py.py", addr)
+	program(t, nil, python, "testdata/clients/redis_py.py", addr, clusterAddr)
 }
 
 // TestNode runs a program that uses ioredis, node-redis and, if it is there, redlock.
@@ -28,7 +28,7 @@ func TestNode(t *testing.T) {
 	if modules == "" {
 		t.Skip("KAHUNA_NODE_MODULES names no node_modules directory with ioredis and redis")
 	}
-	program(t, []string{"NODE_PATH=" + modules}, "node", "testdata/clients/node.js", addr)
+	program(t, []string{"NODE_PATH=" + modules}, "node", "testdata/clients/node.js", addr, clusterAddr)
 }
 
 // program runs a program that ends with an error when something is not as it should be.

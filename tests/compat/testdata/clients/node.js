@@ -1,8 +1,10 @@
-// Uses ioredis and node-redis as their users do. The address is the first argument; it ends with an error when something is wrong.
+// Uses ioredis and node-redis as their users do, plain and in cluster mode. The arguments are the address for all clients and the one for
+// cluster-aware clients; it ends with an error when something is wrong.
 const assert = require('node:assert');
 const Redis = require('ioredis');
-const { createClient } = require('redis');
+const { createClient, createCluster } = require('redis');
 const [host, port] = process.argv[2].split(':');
+const [clusterHost, clusterPort] = process.argv[3].split(':');
 
 async function io() {
   const r = new Redis({ host, port: Number(port) });
@@ -10,6 +12,10 @@ async function io() {
   assert.equal(await r.set('io:k', 'w', 'NX'), null);
   assert.equal(await r.get('io:k'), 'v');
   assert.deepEqual(await r.multi().incr('io:n').get('io:n').exec(), [[null, 1], [null, '1']]);
+  assert.equal(await r.hset('ioh', 'a', 1, 'b', 2), 2);
+  assert.deepEqual(await r.hgetall('ioh'), { a: '1', b: '2' });
+  assert.equal(await r.hincrby('ioh', 'a', 4), 5);
+  assert.deepEqual(await r.hmget('ioh', 'a', 'none'), ['5', null]);
   const pipe = r.pipeline();
   for (let i = 0; i < 100; i++) pipe.incr('io:p');
   assert.equal((await pipe.exec())[99][1], 100);
@@ -87,4 +93,36 @@ async function node() {
   for (const c of [sub, r]) (c.close ?? c.quit).call(c);
 }
 
-io().then(node).then(() => process.exit(0), (e) => { console.error(e); process.exit(1); });
+// Names in many slots, so that every node has some.
+const many = (prefix) => Array.from({ length: 60 }, (_, i) => prefix + i);
+
+async function ioCluster() {
+  const r = new Redis.Cluster([{ host: clusterHost, port: Number(clusterPort) }]);
+  await Promise.all(many('ioc:').map((k) => r.set(k, k)));
+  assert.deepEqual(await Promise.all(many('ioc:').map((k) => r.get(k))), many('ioc:'));
+  assert.deepEqual(await r.mget('{ioc}a', '{ioc}b'), [null, null]);
+  assert.equal(await r.hset('ioc:h', { a: 1, b: 2 }), 2);
+  assert.deepEqual(await r.hgetall('ioc:h'), { a: '1', b: '2' });
+  assert.deepEqual(await r.multi().set('{ioc}a', 1).incr('{ioc}a').exec(), [[null, 'OK'], [null, 2]]);
+  r.defineCommand('cad', { numberOfKeys: 1, lua: "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) else return 0 end" });
+  assert.deepEqual(await Promise.all(many('ioc:').map((k) => r.cad(k, k))), many('ioc:').map(() => 1));
+  const got = new Promise((resolve) => r.on('message', (channel, text) => resolve([channel, text])));
+  await r.subscribe('ioc:ch');
+  assert.ok(await new Redis({ host, port: Number(port) }).publish('ioc:ch', 'hi') >= 0);
+  assert.deepEqual(await got, ['ioc:ch', 'hi']);
+  r.disconnect();
+}
+
+async function nodeCluster() {
+  const r = createCluster({ rootNodes: [{ url: `redis://${clusterHost}:${clusterPort}` }] });
+  await r.connect();
+  await Promise.all(many('nrc:').map((k) => r.set(k, k)));
+  assert.deepEqual(await Promise.all(many('nrc:').map((k) => r.get(k))), many('nrc:'));
+  assert.equal(await r.hSet('nrc:h', { a: '1', b: '2' }), 2);
+  assert.deepEqual({ ...(await r.hGetAll('nrc:h')) }, { a: '1', b: '2' });
+  assert.deepEqual((await r.multi().set('{nrc}a', '1').incr('{nrc}a').exec()).map(String), ['OK', '2']);
+  assert.ok(Number(await r.sendCommand('nrc:lock', false, ['LOCK', 'nrc:lock', 'me', '60000'])) > 0);
+  (r.close ?? r.quit).call(r);
+}
+
+io().then(node).then(ioCluster).then(nodeCluster).then(() => process.exit(0), (e) => { console.error(e); process.exit(1); });

@@ -1,4 +1,5 @@
-"""Uses redis-py as its users do. The address is the first argument; it ends with an error when something is wrong."""
+"""Uses redis-py as its users do, plain and in cluster mode. The arguments are the address for all clients and the one for cluster-aware
+clients; it ends with an error when something is wrong."""
 import sys
 import threading
 import time
@@ -175,12 +176,32 @@ def locks():
     same(sorted(counted), list(range(30)), "counted under a lock")
 
 
+def cluster():
+    host, port = sys.argv[2].rsplit(":", 1)
+    c = redis.RedisCluster(host=host, port=int(port), decode_responses=True)
+    names = [f"pyc:{i}" for i in range(60)]
+    for name in names:
+        same(c.set(name, name), True, "set")
+    same([c.get(name) for name in names], names, "get")
+    same(c.hset("pyc:h", mapping={"a": "1"}), 1, "hset")
+    same(c.hgetall("pyc:h"), {"a": "1"}, "hgetall")
+    same(c.mset_nonatomic({name: "x" for name in names}) is not None, True, "mset_nonatomic")
+    with c.pipeline() as p:
+        for name in names:
+            p.get(name)
+        same(p.execute(), ["x"] * len(names), "pipeline")
+    same(c.eval("return redis.call('get', KEYS[1])", 1, "pyc:1"), "x", "eval")
+    same(c.execute_command("LOCK", "pyc:lock", "me", 60000) > 0, True, "LOCK")
+    same(sum(c.delete(name) for name in names), len(names), "delete")
+    c.close()
+
+
 strings()
 transactions()
 messages()
 server()
 own()
-if supported("HGET", "py:h", "a"):
-    hashes()
+hashes()
+cluster()
 if supported("EVAL", "return 1", 0):
     locks()
