@@ -120,7 +120,7 @@ def server():
     same(r.slowlog_reset(), True, "slowlog_reset")
     same(r.role()[0], "master", "role")
     same(r.time()[0] > 0, True, "time")
-    same(r.wait(0, 0), 0, "wait")
+    same(r.wait(0, 0) >= 0, True, "wait")
     same(r.lastsave() is not None, True, "lastsave")
     same(r.module_list(), [], "module_list")
     same(r.latency_latest() if hasattr(r, "latency_latest") else [], [], "latency")
