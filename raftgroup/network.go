@@ -51,7 +51,7 @@ const KindWait byte = 0x80
 // ErrUnreachable: there is no way to that address, or nobody serves there. The request was not handled.
 var ErrUnreachable = errors.New("raftgroup: unreachable")
 
-// Loopback is the network of a node that is alone: every call to another address fails.
+// Loopback is the network of a node that is alone, for tests: every call to another address fails.
 type Loopback struct {
 	addr    string
 	handler atomic.Pointer[NetworkHandler]

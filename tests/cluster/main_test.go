@@ -3,7 +3,6 @@ package cluster
 import (
 	"errors"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -35,20 +34,7 @@ var depend = sync.OnceValue(func() error { return rig.NoteSources(root) })
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "kahuna-cluster-")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		program, err = rig.Build(root, dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
+	os.Exit(rig.Main(m, root, &program))
 }
 
 // dice gives a test its random choices and prints their seed.

@@ -39,20 +39,7 @@ var depend = sync.OnceValue(func() error { return rig.NoteSources(root) })
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "e2e-")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		program, err = rig.Build(root, dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
+	os.Exit(rig.Main(m, root, &program))
 }
 
 // number is what a flag says, else a default for long or for short runs.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -19,6 +17,7 @@ import (
 	"kahuna/internal/clock"
 	"kahuna/op"
 	"kahuna/tests/cluster/load"
+	"kahuna/tests/sim/datadir"
 	"kahuna/txn/coord"
 )
 
@@ -138,7 +137,7 @@ func (w *world) kill(i int) {
 	old := w.dirs[i]
 	w.copies++
 	w.dirs[i] = filepath.Join(w.dir, fmt.Sprintf("%d.%d", i, w.copies))
-	if err := copyDir(old, w.dirs[i]); err != nil {
+	if err := datadir.Copy(old, w.dirs[i]); err != nil {
 		w.t.Fatal(err)
 	}
 	w.Net.Down(clustertest.Address(i))
@@ -252,34 +251,4 @@ func (w *world) ask(o op.Op) (res op.Result, err error) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	return res, fmt.Errorf("%T: %w", o, err)
-}
-
-func copyDir(from, to string) error {
-	return filepath.Walk(from, func(path string, info os.FileInfo, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		if info.IsDir() {
-			return os.MkdirAll(filepath.Join(to, rel), 0o750)
-		}
-		return copyFile(path, filepath.Join(to, rel))
-	})
-}
-
-func copyFile(from, to string) error {
-	r, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	f, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, r)
-	return errors.Join(err, f.Close())
 }

@@ -144,14 +144,14 @@ func TestCatchesLocalReads(t *testing.T) {
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		if found := check.Registers(events, searchMax, ""); answers == 0 || len(found) == 0 || !strings.Contains(found[0].Reason, "not linearizable") {
+		if found := check.Registers(events, check.SearchMax, ""); answers == 0 || len(found) == 0 || !strings.Contains(found[0].Reason, "not linearizable") {
 			t.Errorf("seed %d: %d local reads on a deposed leader went unnoticed: %v%s", seed, answers, found, lines(events))
 		}
 		events, answers, err = deposed(t, seed, diskRoot(t), readProven)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		if found := check.Registers(events, searchMax, ""); answers > 0 || len(found) > 0 {
+		if found := check.Registers(events, check.SearchMax, ""); answers > 0 || len(found) > 0 {
 			t.Errorf("seed %d: a deposed leader answered %d reads: %v%s", seed, answers, found, lines(events))
 		}
 	}

@@ -1,10 +1,8 @@
 package sim
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -19,6 +17,7 @@ import (
 	"kahuna/raftgroup"
 	"kahuna/raftgroup/wal"
 	"kahuna/storage"
+	"kahuna/tests/sim/datadir"
 )
 
 // node is a machine with a disk, on which one instance of the program runs, or none.
@@ -208,7 +207,7 @@ func (n *node) kill(power bool) error {
 	if power {
 		n.boot++
 	}
-	if err := copyDir(old, n.dir); err != nil {
+	if err := datadir.Copy(old, n.dir); err != nil {
 		return err
 	}
 	n.w.net.Down(n.id)
@@ -219,55 +218,6 @@ func (n *node) kill(power bool) error {
 		}
 	})
 	return nil
-}
-
-func copyDir(from, to string) error {
-	return filepath.Walk(from, func(path string, info os.FileInfo, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		if info.IsDir() {
-			return os.MkdirAll(filepath.Join(to, rel), 0o750)
-		}
-		return copyFile(path, filepath.Join(to, rel))
-	})
-}
-
-func copyFile(from, to string) error {
-	r, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.Close() }()
-	w, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	return errors.Join(copySparse(w, r), w.Close())
-}
-
-// copySparse copies a file, leaving holes where it is zero: the store's and the log's files are mostly that.
-func copySparse(w, r *os.File) error {
-	var block, zero [16 << 10]byte
-	for at := int64(0); ; {
-		n, err := io.ReadFull(r, block[:])
-		if n > 0 && !bytes.Equal(block[:n], zero[:n]) {
-			if _, err := w.WriteAt(block[:n], at); err != nil {
-				return err
-			}
-		}
-		at += int64(n)
-		if err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				return w.Truncate(at)
-			}
-			return err
-		}
-	}
 }
 
 // watchedLog counts when a log is dropped as a whole, which happens when a snapshot was installed.

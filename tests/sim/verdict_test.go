@@ -3,8 +3,6 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -94,25 +92,9 @@ func (w *world) counter(key []byte) (int64, error) {
 	return strconv.ParseInt(string(res.Value), 10, 64)
 }
 
-// searchMax bounds the search for an order of one register's operations. It is real time: this runs outside of the bubble.
-const searchMax = time.Minute
-
 // verdict judges what the clients saw. Pictures go to dir.
 func verdict(events []*history.Event, f final, dir string) error {
-	of := func(kinds ...op.Kind) (some []*history.Event) {
-		for _, e := range events {
-			if slices.Contains(kinds, e.Op.Kind()) {
-				some = append(some, e)
-			}
-		}
-		return some
-	}
-	onKeys := of(op.KindSet, op.KindGet, op.KindDelete)
-	found := check.Registers(onKeys, searchMax, filepath.Join(dir, "register.html"))
-	found = append(found, check.Versions(onKeys, f.versions)...)
-	found = append(found, check.Locks(of(op.KindLock, op.KindLockExtend, op.KindUnlock, op.KindLockInfo))...)
-	found = append(found, check.Sequences(of(op.KindSeqNext), f.seqs)...)
-	found = append(found, check.Counters(of(op.KindIncr), f.counters)...)
+	found := check.All(events, f.versions, f.seqs, f.counters, dir)
 	var errs []error
 	for _, v := range found[:min(len(found), 10)] {
 		errs = append(errs, errors.New(v.String()))

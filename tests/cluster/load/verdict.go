@@ -2,8 +2,6 @@ package load
 
 import (
 	"fmt"
-	"path/filepath"
-	"slices"
 	"time"
 
 	"kahuna/op"
@@ -85,27 +83,11 @@ func (w *World) Free(ask Ask) (held string, err error) {
 	return "", nil
 }
 
-// searchMax bounds the search for an order of one register's operations.
-const searchMax = time.Minute
-
 // Verdict judges all that clients saw; nothing found means that every promise was kept. Pictures go to dir. It is to be called outside
 // of a bubble of synctest.
 func (w *World) Verdict(f Final, dir string) (found []string) {
 	events := w.history.Events()
-	of := func(kinds ...op.Kind) (some []*history.Event) {
-		for _, e := range events {
-			if slices.Contains(kinds, e.Op.Kind()) {
-				some = append(some, e)
-			}
-		}
-		return some
-	}
-	onKeys := of(op.KindSet, op.KindGet, op.KindDelete)
-	all := check.Registers(onKeys, searchMax, filepath.Join(dir, "register.html"))
-	all = append(all, check.Versions(onKeys, f.versions)...)
-	all = append(all, check.Locks(of(op.KindLock, op.KindLockExtend, op.KindUnlock, op.KindLockInfo))...)
-	all = append(all, check.Sequences(of(op.KindSeqNext), f.seqs)...)
-	all = append(all, check.Counters(of(op.KindIncr), f.counters)...)
+	all := check.All(events, f.versions, f.seqs, f.counters, dir)
 	for _, v := range all {
 		found = append(found, v.String())
 	}

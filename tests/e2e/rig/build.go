@@ -22,6 +22,21 @@ func Build(root, dir string) (string, error) {
 	return path, nil
 }
 
+// Main is a package's tests with the program of the module at root built for them, at the path that they find in program. It gives the
+// exit code.
+func Main(tests interface{ Run() int }, root string, program *string) int {
+	dir, err := os.MkdirTemp("", "kahuna-program-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		*program, err = Build(root, dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return tests.Run()
+}
+
 // NoteSources looks at every source of the program, so that `go test` knows that a test depends on them: it would show the
 // result of an earlier run else. It has no effect before the first test runs.
 func NoteSources(root string) error {

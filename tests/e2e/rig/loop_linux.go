@@ -143,14 +143,6 @@ func Share(dir string) error {
 	return sh("mount", "--make-shared", dir)
 }
 
-// Tmpfs mounts a file system in memory of that size at dir.
-func Tmpfs(dir string, bytes int64) error {
-	if os.Getuid() != 0 {
-		return errors.New("not root")
-	}
-	return sh("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%d", bytes), "tmpfs", dir)
-}
-
 // Unmount unmounts what is mounted at dir.
 func Unmount(dir string) error { return sh("umount", dir) }
 
