@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/raft"
 	"github.com/rs/zerolog"
 
 	"kahuna/raftgroup/wal"
@@ -31,6 +32,7 @@ type node struct {
 	inside  atomic.Int32
 	faults  atomic.Int32
 	slow    atomic.Pointer[chan struct{}] // OnLeader waits for it
+	hang    atomic.Pointer[chan struct{}] // writes to the log wait for it
 	tune    func(*GroupConfig)            // may be nil
 }
 
@@ -73,7 +75,7 @@ func (n *node) start() {
 	}
 	n.host = NewHost(HostConfig{NodeID: n.id, Network: plug{n.c.wires, n.id}, Timing: n.c.timing,
 		Logger:  zerolog.New(zerolog.NewTestWriter(n.c.t)).With().Str("node", n.id).Logger(),
-		Logs:    func(group uint32) LogStore { return n.log.Group(group) },
+		Logs:    func(group uint32) LogStore { return &hanging{n.log.Group(group), n} },
 		OnFault: func(uint32, error) { n.faults.Add(1) }})
 	var bootstrap []Peer
 	if slices.ContainsFunc(n.c.peers, func(p Peer) bool { return p.ID == n.id }) {
@@ -89,6 +91,19 @@ func (n *node) start() {
 	if err != nil {
 		n.c.t.Fatal(err)
 	}
+}
+
+// hanging is a log whose writes take as long as node.hang says.
+type hanging struct {
+	LogStore
+	n *node
+}
+
+func (h *hanging) StoreLogs(entries []*raft.Log) error {
+	if gate := h.n.hang.Load(); gate != nil {
+		<-*gate
+	}
+	return h.LogStore.StoreLogs(entries)
 }
 
 func (n *node) event(what string) {
@@ -240,6 +255,51 @@ func TestDeposedLeaderDoesNotRead(t *testing.T) {
 			t.Fatal("a deposed leader's read ended with", err)
 		}
 		c.wires.set(func() { c.wires.before = nil })
+	})
+}
+
+// A leader whose disk hangs is replaced while it does, and follows when it is back; what it could not write is not lost for those who
+// wait for its end.
+func TestLeaderWithAHungDiskIsReplaced(t *testing.T) {
+	inCluster(t, 3, 0, Timing{}, func(t *testing.T, c *cluster) {
+		old := c.leader()
+		old.propose("before")
+		gate := make(chan struct{})
+		old.hang.Store(&gate)
+		stuck := old.group.Propose([]byte("stuck"))
+		next := c.leader(c.others(old)...)
+		next.propose("after")
+		old.hang.Store(nil)
+		close(gate)
+		if _, _, err := stuck.Wait(t.Context()); !errors.Is(err, ErrUncertain) {
+			t.Fatal(err)
+		}
+		next.propose("healed")
+		c.caughtUp(next, c.nodes...)
+		if got := next.machine.commands(); !slices.Equal(got, []string{"before", "after", "healed"}) {
+			t.Fatal(got)
+		}
+	})
+}
+
+// A disk that is only slow keeps its leader.
+func TestLeaderWithASlowDiskStays(t *testing.T) {
+	inCluster(t, 3, 0, Timing{}, func(t *testing.T, c *cluster) {
+		old := c.leader()
+		for range 3 {
+			gate := make(chan struct{})
+			old.hang.Store(&gate)
+			slow := old.group.Propose([]byte("slow"))
+			time.Sleep(2 * time.Second)
+			old.hang.Store(nil)
+			close(gate)
+			if _, _, err := slow.Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !old.group.Status().Leader {
+			t.Fatal("it has lost the leadership")
+		}
 	})
 }
 

@@ -46,6 +46,7 @@ func openGroup(h *Host, cfg GroupConfig) (*Group, error) {
 	g.voters = &voters{self: raft.ServerID(h.cfg.NodeID)}
 	g.log = &groupLog{LogStore: h.cfg.Logs(cfg.ID), voters: g.voters, stored: cfg.OnStored}
 	g.watchdog.start = time.Now()
+	g.log.stall.start = g.watchdog.start
 	var err error
 	if g.snapshots, err = openSnapshots(cfg.Dir, cfg.Machine, cfg.Admit); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ type groupLog struct {
 	LogStore
 	voters *voters
 	stored func(data []byte) // may be nil
+	stall  stall
 }
 
 func (l *groupLog) StoreLog(e *raft.Log) error { return l.StoreLogs([]*raft.Log{e}) }
@@ -21,7 +22,9 @@ func (l *groupLog) StoreLogs(entries []*raft.Log) error {
 			l.voters.entry(e)
 		}
 	}
+	l.stall.begin()
 	err := l.LogStore.StoreLogs(entries)
+	l.stall.end()
 	if l.stored != nil {
 		for _, e := range entries {
 			if e.Type == raft.LogCommand {

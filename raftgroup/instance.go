@@ -21,7 +21,9 @@ type instance struct {
 // groupTransport closes once: Raft closes its transport after it has stopped, and here it is closed before, to end what is under way.
 type groupTransport struct {
 	*transport
-	once sync.Once
+	once  sync.Once
+	stall *stall
+	limit time.Duration // of a stall
 }
 
 func (t *groupTransport) Close() (err error) {
@@ -46,7 +48,8 @@ func (g *Group) raftConfig() *raft.Config {
 // start runs Raft from what is on disk.
 func (g *Group) start() error {
 	inst := &instance{dead: make(chan struct{})}
-	inst.transport = &groupTransport{transport: g.host.mux.open(g.cfg.ID, groupGuard{g})}
+	inst.transport = &groupTransport{transport: g.host.mux.open(g.cfg.ID, groupGuard{g}), stall: &g.log.stall,
+		limit: stallLimit * g.host.cfg.Timing.HeartbeatTimeout}
 	machine := &adapter{group: g, instance: inst}
 	machine.begin()
 	err := guarded(func() (err error) {
