@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -481,6 +482,36 @@ func TestRecentChangesMindTransactions(t *testing.T) {
 		do(t, n, &op.Prewrite{Txn: id, Home: name, AtHome: true, Deadline: id.Add(1_000_000), Names: []op.Name{name}, Writes: []op.Write{{Name: name, Type: 1, Value: []byte("y")}}})
 		if items, ok := changesOf(t, n, 1, now(t, n), since); ok {
 			t.Errorf("a read does not wait for a transaction: %+v", items)
+		}
+	})
+}
+
+// A new leader wakes those who wait for changes, for the leader before it may have died, or been deposed, before it told them: nobody else
+// knows that they missed something.
+func TestANewLeaderWakesReaders(t *testing.T) {
+	inCluster(t, 3, 1, func(t *testing.T, c *clustertest.Cluster) {
+		waiting := await(t, c.Nodes[2], op.SpaceKey, "q", now(t, c.Nodes[2]), time.Hour)
+		time.Sleep(15 * time.Second) // until all nodes know of the reader, and nothing is read any more
+		pages := func() (n uint64) {
+			for i := range c.Nodes {
+				recent, walked := c.Nodes[i].Replica(1).ChangeReads()
+				n += recent + walked
+			}
+			return n
+		}
+		before, old := pages(), c.Leader(1)
+		if err := c.Nodes[old].Replica(1).Group().TransferLeadership(t.Context(), c.Nodes[(old+1)%3].Stats().NodeID); err != nil {
+			t.Fatal(err)
+		}
+		c.Wait(func() error {
+			if pages() == before {
+				return errors.New("nobody looks whether something has changed")
+			}
+			return nil
+		})
+		c.Do(0, set("q1", "x"))
+		if out := <-waiting; out.Err != nil || len(out.Items) != 1 {
+			t.Errorf("%+v", out)
 		}
 	})
 }
