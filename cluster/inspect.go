@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"kahuna/fsm"
 	"kahuna/mvcc"
@@ -33,7 +34,7 @@ func (n *Node) Inspect() (Inspection, error) {
 	for _, r := range n.Replicas() {
 		i.found.Advised += r.Advised()
 	}
-	err := errors.Join(i.records(), i.current(), i.intents(), i.dueTimes(), i.counts(n.Replicas()), i.versions(n.Replicas()))
+	err := errors.Join(i.records(), i.current(), i.intents(), i.dueTimes(), i.counts(n.Replicas()), i.versions(n.Replicas()), i.strays(n.Replicas()))
 	return i.found, err
 }
 
@@ -132,6 +133,17 @@ func (i *inspector) dueTimes() error {
 		i.wrong("%x is not in the list of due times", key)
 	}
 	return err
+}
+
+// strays finds names that no replica here has.
+func (i *inspector) strays(replicas []*partition.Replica) error {
+	return i.all(storage.KindCurrent, func(key, _ []byte) error {
+		name, err := storage.ParseCurrent(key)
+		if err == nil && !slices.ContainsFunc(replicas, func(r *partition.Replica) bool { return r.ID() != fsm.Meta && r.Machine().Owns(name.Key) }) {
+			i.wrong("%q is stored, and no replica here has it", name.Key)
+		}
+		return err
+	})
 }
 
 // counts compares the partitions' counts of live names with the names that are there. The counts are those of now: nothing may be

@@ -2,13 +2,17 @@ package cluster_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
+	"kahuna/cluster"
 	"kahuna/cluster/clustertest"
 	"kahuna/fsm"
 	"kahuna/op"
+	"kahuna/placement"
 )
 
 func position(key string) *op.Position {
@@ -151,3 +155,155 @@ func sameEverywhere(t *testing.T, c *clustertest.Cluster) {
 		}
 	}
 }
+
+// Who waits for a lock that goes to another partition goes on waiting there, and the lock's holder keeps it.
+func TestWaiterGoesWithItsLock(t *testing.T) {
+	inCluster(t, 3, 1, func(t *testing.T, c *clustertest.Cluster) {
+		lock := func(owner string) *op.LockAcquire {
+			return &op.LockAcquire{Name: []byte("deploy"), Owner: []byte(owner), TTLMilli: 60_000}
+		}
+		token := c.Do(0, lock("a"))[0].Int
+		through := (c.Leader(1) + 1) % 3
+		got := make(chan op.Outcome, 2)
+		for _, i := range []int{through, c.Leader(1)} {
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+				defer cancel()
+				got <- c.Nodes[i].Router().Wait(ctx, lock(fmt.Sprint("b", i)))
+			}()
+		}
+		c.Wait(func() error {
+			if c.Do(0, &op.LockInfo{Name: []byte("deploy")})[0].Int != 2 {
+				return errors.New("not all wait")
+			}
+			return nil
+		})
+		child := split(t, c, 0, 1, position("deploy"))
+		c.Wait(func() error {
+			if c.Do(0, &op.LockInfo{Name: []byte("deploy")})[0].Int != 2 {
+				return errors.New("not all wait")
+			}
+			return nil
+		})
+		if id := c.Nodes[0].Router().Partition(op.Lock([]byte("deploy"))); id != child {
+			t.Fatalf("the lock is in partition %d", id)
+		}
+		for range 2 {
+			held := c.Do(0, &op.LockInfo{Name: []byte("deploy")})[0].Lock.Holds
+			if len(held) != 1 || held[0].Token < op.Timestamp(token) {
+				t.Fatalf("%+v", held)
+			}
+			token = int64(held[0].Token)
+			c.Do(0, &op.LockRelease{Name: []byte("deploy"), Owner: held[0].Owner})
+			if out := <-got; out.Err != nil || !out.Done || out.Int <= token {
+				t.Fatalf("%+v, %v", out.Result, out.Err)
+			}
+		}
+	})
+}
+
+// What was made for one partition and lies in two is refused, whole, by who does not know yet and by who does.
+func TestWhatLiesInTwoPartitions(t *testing.T) {
+	inCluster(t, 1, 1, func(t *testing.T, c *clustertest.Cluster) {
+		c.Do(0, set("{t}1", "1"), set("{t}9", "9"))
+		split(t, c, 0, 1, position("{t}5"))
+		both := &op.Multi{Ops: []op.Op{set("{t}1", "x"), set("{t}9", "x")}}
+		out := c.Nodes[0].Router().Do(t.Context(), []op.Op{both})[0]
+		if !errors.Is(out.Err, cluster.ErrParted) || !errors.Is(out.Err, cluster.ErrTryAgain) {
+			t.Errorf("%+v, %v", out.Result, out.Err)
+		}
+		if got := c.Do(0, get("{t}1"), get("{t}9")); string(got[0].Value) != "1" || string(got[1].Value) != "9" {
+			t.Errorf("%q and %q", got[0].Value, got[1].Value)
+		}
+	})
+}
+
+// A replica that is made anew is given nothing of what the log has of the former range: it would judge it by the range of now.
+func TestReplicaMadeAfterASplit(t *testing.T) {
+	inCluster(t, 3, 1, func(t *testing.T, c *clustertest.Cluster) {
+		n := &names{t: t, c: c}
+		n.write(0, 40, "k%d")
+		split(t, c, 0, 1, nil)
+		away := (c.Leader(1) + 1) % 3
+		takeAway(t, c, 1, away)
+		c.WaitReady(away) // the planner gives it back
+		n.write(0, 10, "more%d")
+		sameEverywhere(t, c)
+		n.check(away)
+	})
+}
+
+// A node that was away during a split, and can't be given the log of that time, gets the parent first, which frees the range of the
+// child, and then the child.
+func TestNodeThatMissedASplit(t *testing.T) {
+	inCluster(t, 3, 1, func(t *testing.T, c *clustertest.Cluster) {
+		n := &names{t: t, c: c}
+		n.write(0, 40, "k%d")
+		away := (c.Leader(1) + 1) % 3
+		c.Stop(away)
+		here := (away + 1) % 3
+		split(t, c, here, 1, nil)
+		n.write(here, 40, "more%d")
+		for _, node := range c.Nodes {
+			for id := uint32(1); node != nil && id < 3; id++ {
+				c.Wait(func() error { return node.Replica(id).Group().CompactPast(node.Replica(id).Machine().Applied()) })
+			}
+		}
+		n.write(here, 5, "last%d")
+		c.Open(away)
+		c.WaitReady(away)
+		sameEverywhere(t, c)
+		n.check(away)
+	})
+}
+
+// A split that its leader did not come to end is carried on by the next one, and one that is taken back never happens.
+func TestSplitIsTakenBack(t *testing.T) {
+	inCluster(t, 1, 1, func(t *testing.T, c *clustertest.Cluster) {
+		c.Do(0, set("a", "1"))
+		err := c.Nodes[0].Documents().Change(t.Context(), "cluster", func(value []byte) ([]byte, error) {
+			s, err := placement.Decode(value)
+			if err != nil {
+				return nil, err
+			}
+			next, err := placement.Apply(s, []placement.Step{{Kind: placement.Split, Range: 1, At: op.Position{Slot: 7}},
+				{Kind: placement.Cancel, Range: 1}}, 1)
+			if err != nil {
+				return nil, err
+			}
+			return next.Encode(), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Wait(func() error {
+			if s := c.Nodes[0].Router().State(); s.NextID < 3 || len(s.Changes) > 0 {
+				return fmt.Errorf("on its way: %+v", s.Changes)
+			}
+			return nil
+		})
+		if s := c.Nodes[0].Replica(1).Machine().State(); s.Epoch != 2 || len(s.Children) > 0 || c.Nodes[0].Replica(2) != nil {
+			t.Errorf("%+v", s)
+		}
+		if child := split(t, c, 0, 1, nil); child != 3 {
+			t.Errorf("the next child is %d: an id was used twice", child)
+		}
+	})
+}
+
+func TestSplitIsRefused(t *testing.T) {
+	inCluster(t, 1, 2, func(t *testing.T, c *clustertest.Cluster) {
+		for what, err := range map[string]error{
+			"meta":           second(c.Nodes[0].Split(t.Context(), 0, nil)),
+			"unknown":        second(c.Nodes[0].Split(t.Context(), 9, nil)),
+			"another's slot": second(c.Nodes[0].Split(t.Context(), 1, &op.Position{Slot: 9000})),
+			"its beginning":  second(c.Nodes[0].Split(t.Context(), 2, &op.Position{Slot: 8192})),
+		} {
+			if !errors.Is(err, cluster.ErrRefused) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	})
+}
+
+func second(_ uint32, err error) error { return err }

@@ -14,7 +14,7 @@ type fault struct {
 	do   func(w *world)
 }
 
-var faults = []fault{
+var faults = append(splitFaults, []fault{
 	{"leader cut off", func(w *world) { w.Net.Isolate(clustertest.Address(w.someLeader())) }},
 	{"node cut off", func(w *world) { w.Net.Isolate(clustertest.Address(w.rng.IntN(nodes))) }},
 	{"one-way cuts", func(w *world) {
@@ -47,7 +47,7 @@ var faults = []fault{
 		}
 		w.kill(w.someLeader()) // who leads next believes another clock
 	}},
-}
+}...)
 
 // someLeader is the node that leads some partition.
 func (w *world) someLeader() int {

@@ -67,6 +67,9 @@ func (w *world) finish() (f load.Final, err error) {
 	for _, n := range w.Nodes {
 		clustertest.Settled(w.t, n)
 	}
+	if err := w.same(); err != nil {
+		return f, err
+	}
 	return w.load.Finish(w.ask)
 }
 
@@ -79,7 +82,7 @@ func (w *world) countNet() {
 
 // floors are what every run must have seen.
 var floors = map[string]int{"changes of leader": 4, "Set": 100, "Get": 100, "Incr": 50, "LockAcquire": 20, "SeqNext": 50, "timestamps": 50,
-	"transfers": 20, "looks": 20, "denied": 1, "unknown": 1, "lost": 50, "answers lost": 1, "duplicated": 5, "delayed": 100,
+	"transfers": 20, "looks": 20, "denied": 1, "splits": 1, "unknown": 1, "lost": 50, "answers lost": 1, "duplicated": 5, "delayed": 100,
 	"answered by n0": 100, "answered by n1": 100, "answered by n2": 100}
 
 func TestNodes(t *testing.T) {

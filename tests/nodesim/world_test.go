@@ -57,6 +57,7 @@ type world struct {
 	rng    *rand.Rand
 	clocks []*clock.Skewed
 	dirs   []string
+	boots  []int // of each node's machine
 	copies int
 	dying  sync.WaitGroup
 
@@ -72,9 +73,11 @@ func newWorld(t *testing.T, dir string, seed uint64) *world {
 		w.clocks = append(w.clocks, clustertest.Clock())
 		w.dirs = append(w.dirs, filepath.Join(dir, fmt.Sprint(i)))
 	}
+	w.boots = make([]int, nodes)
 	w.Tune = func(i int, cfg *cluster.Config) {
 		cfg.Clock, cfg.DataDir, cfg.LogSegmentBytes = w.clocks[i], w.dirs[i], 8<<20
 		cfg.KeepLeaders = true
+		cfg.BootID = fmt.Sprint("boot ", w.boots[i])
 	}
 	w.OpenAll()
 	for i := range nodes {
