@@ -139,6 +139,7 @@ type Node struct {
 	faulted     sync.Once
 	replicas    replicaSet
 	births      births
+	addresses   map[string]string // of the members, as they are durable; for the goroutine that follows the cluster's state
 	claims      claims
 	stepping    chan struct{} // a sign that there may be steps to carry out
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -97,6 +98,13 @@ func (n *Node) adopt() error {
 		}
 	}
 	n.hub.SetAddresses(addresses)
+	if !maps.Equal(addresses, n.addresses) {
+		// Where the others are has to survive a power cut: when all nodes have one, the log can't tell before they have found each other.
+		if err := n.store.Checkpoint(nil); err != nil {
+			return err
+		}
+		n.addresses = addresses
+	}
 	n.router.routes.Store(newRoutes(s, version))
 	n.feeds.links.members()
 	if len(s.Changes) > 0 {

@@ -106,7 +106,11 @@ func (w *world) heal() error {
 			return nil
 		}
 		if time.Now().After(limit) {
-			return errors.New("the cluster does not recover")
+			why := []error{errors.New("the cluster does not recover")}
+			for i := range nodes {
+				why = append(why, w.Nodes[i].Ready())
+			}
+			return errors.Join(why...)
 		}
 	}
 }
