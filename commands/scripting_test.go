@@ -14,7 +14,7 @@ func TestScriptsLikeRedis(t *testing.T) {
 	addr := scripttest.Redis(t)
 	redis := scripttest.Dial(t, addr)
 	f := newFake(time.Now)
-	h := NewHandler(Options{Backend: f, Now: time.Now, Rand: newRig(Limits{}).random})
+	h := NewHandler(Options{Backend: f, Now: time.Now, Rand: newRig(Limits{}).random, Scripts: ScriptOptions{Limits: script.Limits{Time: time.Minute}}})
 	c := &client{s: h.Open(Conn{ID: 1})}
 	n := scripttest.Compare(t, scripttest.Load(t, "testdata/scripting.script"), redis, func(args []string) (string, error) {
 		if reply := c.send(args); wellFormed(reply, 1) {
