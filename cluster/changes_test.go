@@ -251,7 +251,7 @@ func TestChangesAcrossFailover(t *testing.T) {
 		keys, others := watchedKeys()
 		begin := now(t, c.Nodes[0])
 		r := &reader{t: t, rng: rand.New(rand.NewPCG(7, 9)), prefix: "w/", at: begin}
-		victim := c.Leader(1)
+		victim := c.AwaitLeader(1)
 		left := []*cluster.Node{c.Nodes[(victim+1)%3], c.Nodes[(victim+2)%3]}
 		var stop atomic.Bool
 		var writers sync.WaitGroup

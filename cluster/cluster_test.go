@@ -81,7 +81,7 @@ func TestADeadNodeIsReplaced(t *testing.T) {
 		for i := range 40 {
 			c.Do(i%4, set(fmt.Sprint("k", i), fmt.Sprint(i)))
 		}
-		victim := c.Leader(1)
+		victim := c.AwaitLeader(1)
 		dead := c.Nodes[victim].Stats().NodeID
 		c.Stop(victim)
 		c.Wait(func() error {

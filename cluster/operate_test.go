@@ -148,7 +148,7 @@ func TestMoveAndLead(t *testing.T) {
 		all := overview(t, n)
 		r := all.State.FindRange(1)
 		outside := slices.IndexFunc(c.Nodes, func(n *cluster.Node) bool { return !slices.Contains(r.Replicas, n.Stats().NodeID) })
-		inside, to := c.Leader(1), fmt.Sprint("n", outside)
+		inside, to := c.AwaitLeader(1), fmt.Sprint("n", outside)
 		from := fmt.Sprint("n", inside)
 		for why, err := range map[string]error{
 			"no such partition": n.Lead(ctx, 99, to), "no replica of it that votes": n.Lead(ctx, 1, to), "no replica of it": n.Move(ctx, 1, to, from),

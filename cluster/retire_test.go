@@ -42,7 +42,7 @@ func takeAway(t *testing.T, c *clustertest.Cluster, id uint32, from int) {
 // for what the old one has left.
 func TestAReplicaComesBack(t *testing.T) {
 	inCluster(t, 3, 1, func(t *testing.T, c *clustertest.Cluster) {
-		away := (c.Leader(1) + 1) % 3
+		away := (c.AwaitLeader(1) + 1) % 3
 		for round := range 2 {
 			for i := range 10 {
 				c.Do(i%3, set(fmt.Sprint("k", i), fmt.Sprint(round, i)))

@@ -61,7 +61,7 @@ func agreeOn(c *clustertest.Cluster, teller int, r cluster.SlotRange, addr strin
 func TestClientsAreSentToLeaders(t *testing.T) {
 	inCluster(t, 4, 6, func(t *testing.T, c *clustertest.Cluster) {
 		c.Wait(func() error { return agree(c, -1) })
-		leader := c.Leader(1)
+		leader := c.AwaitLeader(1)
 		to := -1
 		for i, n := range c.Nodes {
 			if i != leader && n.Replica(1) != nil {

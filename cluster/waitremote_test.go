@@ -50,7 +50,7 @@ func TestAWaiterElsewhereIsGone(t *testing.T) {
 			return &op.LockAcquire{Name: []byte("l"), Owner: []byte(owner), TTLMilli: 60_000}
 		}
 		c.Do(0, ask("first"))
-		away := (c.Leader(1) + 1) % 3
+		away := (c.AwaitLeader(1) + 1) % 3
 		ctx, cancel := context.WithCancel(t.Context())
 		gone := make(chan op.Outcome)
 		go func() { gone <- c.Nodes[away].Router().Wait(ctx, ask("gone")) }()

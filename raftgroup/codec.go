@@ -19,6 +19,7 @@ const (
 	kindTimeoutNow byte = 0x04
 	kindInstall    byte = 0x05 // Stream only
 	kindConfirm    byte = 0x06 // no group: a list of group (4 bytes), term (8 bytes)
+	kindBeat       byte = 0x07 // no group: the sender's header, then such a list: heartbeats
 )
 
 // Responses: one byte that says which of both it is, then the text of the error, or the fields.

@@ -159,7 +159,7 @@ func FuzzHandleCall(f *testing.F) {
 	f.Add(encodeQueries([]termQuery{{1, 2}}))
 	f.Add(encodeRequest(putRequest(nil, kindVote, 1), requests()[kindVote]))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m := newMux(NewLoopback("a"), func(qs []termQuery) []bool { return make([]bool, len(qs)) })
+		m := newMux(NewLoopback("a"), time.Second, func(qs []termQuery) []bool { return make([]bool, len(qs)) })
 		defer m.Close()
 		if response, err := m.HandleCall(t.Context(), b); err != nil || len(response) == 0 {
 			t.Errorf("%q, %v", response, err)

@@ -204,6 +204,14 @@ func (w groupGuard) EntryTerm(index uint64) (uint64, bool) {
 	return entry.Term, true
 }
 
+func (w groupGuard) Follows() (commit uint64, yes bool) {
+	inst := w.g.instance.Load()
+	if inst == nil {
+		return 0, false
+	}
+	return inst.raft.CommitIndex(), inst.raft.State() == raft.Follower
+}
+
 func (w groupGuard) Refuses() bool { return w.g.refuses.Load() || !w.Filled() }
 
 func (w groupGuard) Filled() bool { return w.g.cfg.Filled == nil || w.g.cfg.Filled() }

@@ -15,6 +15,9 @@ type guard interface {
 	FirstIndex() uint64
 	// EntryTerm is the term of an entry that is in the log, or of the snapshot marker.
 	EntryTerm(index uint64) (term uint64, ok bool)
+	// Follows tells whether the replica is a follower, which heeds a heartbeat of a term that it knows without a write; and the
+	// commit index that it knows.
+	Follows() (commit uint64, yes bool)
 	// Refuses tells that this replica must take part in no elections at present.
 	Refuses() bool
 	// Filled tells whether there is a state to which entries can be applied.

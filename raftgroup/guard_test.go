@@ -16,6 +16,7 @@ type fakeGuard struct {
 	applied uint64
 	empty   bool
 	refuses bool
+	leads   bool
 }
 
 func (g *fakeGuard) Applied() uint64    { return g.applied }
@@ -23,6 +24,8 @@ func (g *fakeGuard) FirstIndex() uint64 { return g.first }
 func (g *fakeGuard) Refuses() bool      { return g.refuses }
 func (g *fakeGuard) Filled() bool       { return !g.empty }
 func (g *fakeGuard) last() uint64       { return uint64(len(g.terms) - 1) }
+
+func (g *fakeGuard) Follows() (commit uint64, yes bool) { return g.applied, !g.leads }
 
 // EntryTerm knows the log, and the marker, which is right before it here.
 func (g *fakeGuard) EntryTerm(index uint64) (uint64, bool) {

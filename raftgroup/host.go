@@ -39,7 +39,7 @@ func NewHost(cfg HostConfig) *Host {
 	cfg.Timing = cfg.Timing.withDefaults()
 	h := &Host{cfg: cfg, groups: map[uint32]*Group{}}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
-	h.mux = newMux(cfg.Network, h.answer)
+	h.mux = newMux(cfg.Network, cfg.Timing.HeartbeatTimeout, h.answer)
 	h.rounds = newRounds(h.ctx, cfg.Timing.ConfirmTimeout, h.mux.confirm)
 	return h
 }

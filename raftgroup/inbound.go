@@ -41,10 +41,7 @@ func (t *transport) handle(ctx context.Context, command any) raft.RPCResponse {
 // meanwhile.
 func (t *transport) heartbeatHandler(command any) *func(raft.RPC) {
 	m, ok := command.(*raft.AppendEntriesRequest)
-	if !ok || m.Term == 0 || m.Term > t.term.Load() || len(m.Entries) > 0 {
-		return nil
-	}
-	if m.PrevLogEntry != 0 || m.PrevLogTerm != 0 || m.LeaderCommitIndex != 0 {
+	if !ok || !isHeartbeat(m) || m.Term > t.term.Load() {
 		return nil
 	}
 	return t.heartbeat.Load()

@@ -39,18 +39,24 @@ type mux struct {
 	call    time.Duration
 	idle    time.Duration
 	install time.Duration
+	fresh   time.Duration // for how long the answer to a heartbeat stands for a follower's state, see peers
+	beats   *beats
+	cancel  context.CancelFunc // of beats
 
 	mu     sync.Mutex
 	groups map[uint32]*transport
 	closed bool
 }
 
-// newMux makes itself the handler of net. answer answers queries about terms, in the order asked; it must not wait.
-func newMux(net Network, answer func([]termQuery) []bool) *mux {
+// newMux makes itself the handler of net. answer answers queries about terms, in the order asked; it must not wait. heartbeat is the
+// groups' HeartbeatTimeout.
+func newMux(net Network, heartbeat time.Duration, answer func([]termQuery) []bool) *mux {
 	m := &mux{
 		net: net, answer: answer, groups: map[uint32]*transport{},
-		call: callTimeout, idle: streamIdleTimeout, install: installTimeout,
+		call: callTimeout, idle: streamIdleTimeout, install: installTimeout, fresh: heartbeat * 3 / 10,
 	}
+	m.beats = &beats{gap: heartbeat / 20, timeout: heartbeat, send: m.sendBeat, peers: map[string]*peerBeats{}}
+	m.beats.ctx, m.cancel = context.WithCancel(context.Background())
 	net.Serve(m)
 	return m
 }
@@ -94,6 +100,8 @@ func (m *mux) Close() {
 	for _, t := range m.stop() {
 		t.Close()
 	}
+	m.cancel()
+	m.beats.close()
 }
 
 func (m *mux) stop() []*transport {
@@ -123,7 +131,10 @@ func (m *mux) confirm(ctx context.Context, addr string, qs []termQuery) ([]bool,
 }
 
 func encodeQueries(qs []termQuery) []byte {
-	b := append(make([]byte, 0, 1+termQueryBytes*len(qs)), kindConfirm)
+	return appendQueries(append(make([]byte, 0, 1+termQueryBytes*len(qs)), kindConfirm), qs)
+}
+
+func appendQueries(b []byte, qs []termQuery) []byte {
 	for _, q := range qs {
 		b = binary.LittleEndian.AppendUint32(b, q.Group)
 		b = binary.LittleEndian.AppendUint64(b, q.Term)
@@ -159,6 +170,9 @@ func decodeAnswers(response []byte, n int) ([]bool, error) {
 func (m *mux) HandleCall(ctx context.Context, request []byte) ([]byte, error) {
 	if len(request) > 0 && request[0] == kindConfirm {
 		return m.confirmed(request[1:]), nil
+	}
+	if len(request) > 0 && request[0] == kindBeat {
+		return m.beaten(request[1:]), nil
 	}
 	kind, group, payload, err := splitRequest(request)
 	if err != nil {

@@ -20,6 +20,7 @@ type transport struct {
 	consumer  chan raft.RPC
 	queue     chan *inbound
 	heartbeat atomic.Pointer[func(raft.RPC)]
+	peers     peers
 	term      atomic.Uint64 // the highest that Raft has answered with: its own is at least that
 
 	ctx    context.Context // ends with Close
@@ -42,6 +43,7 @@ func newTransport(m *mux, group uint32, g guard) *transport {
 	t := &transport{
 		mux: m, group: group, guard: g,
 		consumer: make(chan raft.RPC), queue: make(chan *inbound, inboundQueueMax),
+		peers: peers{fresh: m.fresh},
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	return t
@@ -103,7 +105,15 @@ func (t *transport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (ra
 
 // AppendEntries sends entries, or a heartbeat.
 func (t *transport) AppendEntries(_ raft.ServerID, to raft.ServerAddress, req *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
-	return t.send(kindAppend, to, req, resp)
+	switch {
+	case isHeartbeat(req):
+		return t.beat(to, req, resp)
+	case t.peers.idle(to, req, resp):
+		return nil
+	}
+	err := t.send(kindAppend, to, req, resp)
+	t.peers.acknowledged(to, req, resp, err)
+	return err
 }
 
 // RequestVote asks for a vote. A replica that refuses to vote cannot stand for election either, for that is a vote for itself.

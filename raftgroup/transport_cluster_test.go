@@ -166,10 +166,12 @@ func (v view) EntryTerm(index uint64) (uint64, bool) {
 func (v view) Refuses() bool { return false }
 func (v view) Filled() bool  { return true }
 
+func (v view) Follows() (commit uint64, yes bool) { return 0, false }
+
 const trailingLogs = 5
 
 func (r *replica) start() {
-	r.mux = raftgroup.NewMux(r.net.Node(r.id), func(qs []raftgroup.TermQuery) []bool { return make([]bool, len(qs)) })
+	r.mux = raftgroup.NewMux(r.net.Node(r.id), time.Second, func(qs []raftgroup.TermQuery) []bool { return make([]bool, len(qs)) })
 	c := raft.DefaultConfig()
 	c.LocalID, c.TrailingLogs, c.SnapshotThreshold, c.SnapshotInterval = raft.ServerID(r.id), trailingLogs, 1<<60, time.Hour
 	c.NoSnapshotRestoreOnStart, c.Logger, c.MaxAppendEntries = true, hclog.NewNullLogger(), 8

@@ -173,6 +173,18 @@ func (c *Cluster) Leader(id uint32) int {
 	return -1
 }
 
+// AwaitLeader waits until a node leads a partition, and returns it.
+func (c *Cluster) AwaitLeader(id uint32) (leader int) {
+	c.t.Helper()
+	c.Wait(func() error {
+		if leader = c.Leader(id); leader < 0 {
+			return fmt.Errorf("nobody leads partition %d", id)
+		}
+		return nil
+	})
+	return leader
+}
+
 // Do runs operations on a node, which must all end with a result.
 func (c *Cluster) Do(i int, ops ...op.Op) []op.Outcome {
 	c.t.Helper()
