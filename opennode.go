@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	gometrics "runtime/metrics"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -90,7 +91,7 @@ func clusterConfig(cfg *config.Config, ports *ports, identity *cluster.Identity,
 		DiskFree: func() (uint64, error) { return diskFree(cfg.DataDir) }, OnFault: k.fail, Logger: log,
 		Calls: map[hub.Kind]hub.Handler{callMessages: k.messages.receive}, OnChanges: k.changed,
 		Name: nodeName(cfg), Zone: cfg.Zone, ClientAddr: advertised(cfg, ports.client), ClusterAddr: advertised(cfg, ports.cluster),
-		Partitions: cfg.Partitions, Replication: cfg.Replication, DeadAfter: cfg.NodeDeadAfter, RequestTimeout: cfg.RequestTimeout, QueueOpsMax: cfg.QueueOpsMax,
+		Partitions: cfg.Partitions, Replication: cfg.Replication, DeadAfter: cfg.NodeDeadAfter, RequestTimeout: cfg.RequestTimeout, ReplicaStaleness: cfg.ReplicaStaleness, QueueOpsMax: cfg.QueueOpsMax,
 		LockWaitersMax: cfg.LockWaitersMax, WaitersMax: cfg.WaitersMax, ChangesRecentBytes: int(cfg.ChangesRecentBytes),
 		QueueBytesMax: int(cfg.QueueBytesMax), MemtableBytes: cfg.MemtableBytes, BlockCacheBytes: cfg.BlockCacheBytes,
 		RecordsKept: cfg.TransactionRecord, ClockBound: cfg.ClockBound, ClockJumpMax: cfg.ClockJumpMax, LogSegmentBytes: cfg.LogSegmentBytes, CheckpointInterval: cfg.CheckpointInterval, DiskReserveBytes: uint64(cfg.DiskReserveBytes),
@@ -189,7 +190,7 @@ func info(cfg *config.Config, ports *ports, k *kahunaNode, started time.Time) fu
 			StoreBytes: s.StoreBytes, LogBytes: s.LogBytes, MemoryBytes: memoryBytes(), CPUUser: user, CPUSystem: system, Keys: s.Keys,
 			IdleSeconds: int64(cfg.IdleTimeout.Seconds()), ProcessID: os.Getpid(), OS: runtime.GOOS + " " + runtime.GOARCH, Commands: served.Commands,
 			BytesIn: served.BytesIn, BytesOut: served.BytesOut, Rejected: served.Rejected,
-			Extra: append(append(append(placementFields(&s), historyFields(&s)...), waitingFields(&s)...), commands.Field{Name: "messages_not_delivered_to_nodes", Value: strconv.FormatInt(k.messages.relay.Dropped(), 10)})}
+			Extra: append(slices.Concat(placementFields(&s), replicaFields(&s), historyFields(&s), waitingFields(&s)), commands.Field{Name: "messages_not_delivered_to_nodes", Value: strconv.FormatInt(k.messages.relay.Dropped(), 10)})}
 	}
 }
 
@@ -200,6 +201,12 @@ func placementFields(s *cluster.Stats) []commands.Field {
 		placement = strings.ReplaceAll(s.Placement.Error(), "\n", "; ")
 	}
 	return []commands.Field{{Name: "leads", Value: strings.ReplaceAll(leads, " ", ",")}, {Name: "placement", Value: placement}}
+}
+
+// replicaFields are what INFO tells of reads on replicas.
+func replicaFields(s *cluster.Stats) []commands.Field {
+	return []commands.Field{{Name: "replica_reads", Value: fmt.Sprint(s.ReplicaReads)}, {Name: "replica_reads_passed_on", Value: fmt.Sprint(s.ReplicaPassed)},
+		{Name: "replica_staleness_ms_max", Value: fmt.Sprint(s.ReplicaStaleness)}}
 }
 
 // historyFields are what INFO tells of the history.

@@ -57,6 +57,7 @@ type Config struct {
 	Partitions         int // of a new cluster
 	Replication        int // of a new cluster: replicas of each partition, as far as there are nodes; 3
 	RequestTimeout     time.Duration
+	ReplicaStaleness   time.Duration // of what a replica answers after READONLY, at most; 5 s
 	RecordsKept        time.Duration // of interactive transactions, from their start; RecordsKept, at least 10 minutes
 	ClockBound         time.Duration // how far ahead the clock's bound is put; 2 s
 	ClockJumpMax       time.Duration // the wall clock is not believed further ahead of the bound than this; 366 days
@@ -98,6 +99,7 @@ func (c *Config) setDefaults() {
 	}
 	duration(&c.DeadAfter, 5*time.Minute)
 	duration(&c.RequestTimeout, 5*time.Second)
+	duration(&c.ReplicaStaleness, 5*time.Second)
 	duration(&c.RecordsKept, RecordsKept)
 	duration(&c.ClockBound, 2*time.Second)
 	duration(&c.ClockJumpMax, 366*24*time.Hour)
@@ -136,6 +138,7 @@ type Node struct {
 	feeds       *feeds
 	sessions    *sessions
 	collector   collector
+	reads       *replicaReads
 	faulted     sync.Once
 	replicas    replicaSet
 	births      births
@@ -224,6 +227,7 @@ func (n *Node) connect() {
 	n.router.routes.Store(noRoutes())
 	n.documents = newDocuments(n)
 	n.history = newHistory(n)
+	n.reads = &replicaReads{node: n, bound: n.cfg.ReplicaStaleness}
 	n.feeds = newFeeds(n)
 	n.sessions = newSessions(n.feeds.table)
 	n.hub.Handle(callWrite, n.handleWrite)
@@ -238,6 +242,7 @@ func (n *Node) connect() {
 	n.hub.Handle(callLeaders, n.handleLeaders)
 	n.hub.Handle(callBorn, n.handleBorn)
 	n.hub.Handle(callPrepare, n.handlePrepare)
+	n.hub.Handle(callClose, n.handleClose)
 	n.hub.Handle(callWatch, n.sessions.handleWatch)
 	n.hub.Handle(callChanged, n.sessions.handleChanged)
 	for kind, handler := range n.cfg.Calls {

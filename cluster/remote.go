@@ -29,6 +29,7 @@ const (
 	callLeaders hub.Kind = 0x29 // nothing: which partitions the node leads
 	callBorn    hub.Kind = 0x2a // partition: answer when it is here
 	callPrepare hub.Kind = 0x2b // nothing: make the store durable
+	callClose   hub.Kind = 0x2c // partitions: close a timestamp in each
 	callWatch   hub.Kind = 0x2e // node, session, prefixes: what its readers wait for changes of
 	callChanged hub.Kind = 0x2f // node, session: wait until something of it has changed
 	// 0x30 to 0x4f are for what packages above tell each other.

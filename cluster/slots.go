@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"slices"
+
 	"kahuna/op"
 	"kahuna/placement"
 )
@@ -13,6 +15,7 @@ type SlotRange struct {
 	From, To uint16 // both belong to it
 	Node     int    // its place in Topology.Nodes
 	Led      bool   // the node is known to lead; if not, it is one that will find the leader
+	Replicas []int  // the places of the other nodes that have a replica
 }
 
 // Topology is what a cluster-aware client is told.
@@ -106,12 +109,27 @@ func (n *Node) addSlots(t *Topology, routes *routes, places map[string]int) {
 		last = id
 		r := SlotRange{From: uint16(slot), To: uint16(slot)}
 		r.Node, r.Led = n.answers(id, t, places)
-		if end := len(t.Slots) - 1; end >= 0 && t.Slots[end].Node == r.Node && t.Slots[end].Led == r.Led {
+		r.Replicas = followers(routes.byID[id], places, r.Node)
+		if end := len(t.Slots) - 1; end >= 0 && t.Slots[end].Node == r.Node && t.Slots[end].Led == r.Led && slices.Equal(t.Slots[end].Replicas, r.Replicas) {
 			t.Slots[end].To = r.To
 			continue
 		}
 		t.Slots = append(t.Slots, r)
 	}
+}
+
+// followers are the places of the nodes that have a replica of a range and do not answer for it.
+func followers(r *placement.Range, places map[string]int, answers int) (all []int) {
+	if r == nil {
+		return nil
+	}
+	for _, id := range r.Replicas {
+		if place, found := places[id]; found && place != answers {
+			all = append(all, place)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // answers is the node that a client is told for a partition: its leader, or who led it last, or this node, which passes on.

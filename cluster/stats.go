@@ -34,6 +34,10 @@ type Stats struct {
 	DiskLow     int   // 1 while writes are refused
 	Keys        int64 // in the replicas of this node; expired ones count until they are swept
 
+	ReplicaReads     uint64 // operations that replicas here answered after READONLY
+	ReplicaPassed    uint64 // and those that were passed on to leaders
+	ReplicaStaleness int64  // milliseconds, the bound of the former
+
 	SafePoint op.Timestamp // of the history, as far as this node knows; 0: none yet
 	SafeAge   int64        // milliseconds since then
 	Holds     int
@@ -75,6 +79,7 @@ func (n *Node) Stats() Stats {
 	if n.disk.low.Load() {
 		s.DiskLow = 1
 	}
+	s.ReplicaReads, s.ReplicaPassed, s.ReplicaStaleness = n.reads.served.Load(), n.reads.passed.Load(), n.reads.bound.Milliseconds()
 	past := n.history.local()
 	s.SafePoint, s.Holds, s.Collected = past.Safe, len(past.Holds), n.collector.versions.Load()
 	if past.Safe > 0 {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"kahuna/cluster"
 	"kahuna/op"
@@ -18,13 +19,21 @@ type Cluster interface {
 	Elsewhere(slot uint16) string
 	// Topology must not wait.
 	Topology() cluster.Topology
+	// Follows tells whether this node has a replica of a slot's partition, led here or not. It must not wait.
+	Follows(slot uint16) bool
+	// ReadReplicas runs operations for a session that takes reads that are somewhat stale, see cluster.Node.
+	ReadReplicas(ctx context.Context, s *cluster.ReplicaSession, ops []op.Op, whole bool) (out []op.Outcome, ok bool)
+	// Staleness is the bound of what replicas answer.
+	Staleness() time.Duration
+	// ReplicaState is how this node's replica of a partition can be read from. It must not wait.
+	ReplicaState(partition uint32) cluster.ReplicaState
 }
 
 func clusterRow() Command {
 	const flags = "loading stale"
 	sub := []Command{
 		{Name: "slots", Arity: 2, Since: "3.0.0", Complexity: "O(N) where N is the number of partitions", parse: parseClusterSlots,
-			Summary: "Which node answers for which slots: first slot, last slot, and the node's host, port and id. All slots are always there; only nodes that lead are."},
+			Summary: "Which node answers for which slots: first slot, last slot, and the node's host, port and id. All slots are always there; only nodes that lead are, and after READONLY those with replicas behind them."},
 		{Name: "shards", Arity: 2, Since: "7.0.0", Complexity: "O(N) where N is the number of partitions", parse: parseClusterShards,
 			Summary: "As SLOTS, by node: a map of slots and nodes each."},
 		{Name: "nodes", Arity: 2, Since: "3.0.0", Complexity: "O(N) where N is the number of partitions", parse: parseClusterNodes,
@@ -60,8 +69,8 @@ func clusterRows() []Command {
 		partitionRow(),
 	}), grouped("cluster", "connection", []Command{
 		{Name: "asking", Arity: 1, Flags: fast, Since: "3.0.0", Summary: "OK, without effect: slots do not move key by key.", parse: parseOK},
-		{Name: "readonly", Arity: 1, Flags: fast, Since: "3.0.0", Summary: "OK, without effect: reads are never stale.", parse: parseOK},
-		{Name: "readwrite", Arity: 1, Flags: fast, Since: "3.0.0", Summary: "OK, without effect.", parse: parseOK},
+		{Name: "readonly", Arity: 1, Flags: fast, Since: "3.0.0", Complexity: "O(1)", Summary: "On the cluster port: from now on this node's replicas answer reads of single names, no staler than the setting replica-staleness-ms-max. On the other port: OK, without effect.", direct: startReplicaReads},
+		{Name: "readwrite", Arity: 1, Flags: fast, Since: "3.0.0", Complexity: "O(1)", Summary: "Takes READONLY back.", direct: endReplicaReads},
 	})...)
 }
 
@@ -89,17 +98,27 @@ func parseClusterSlots(*parser) request {
 		t := c.s.h.cluster.Topology()
 		c.w.Array(len(t.Slots))
 		for _, r := range t.Slots {
-			host, port := c.endpoint(&t, r.Node)
-			c.w.Array(3)
+			nodes := []int{r.Node}
+			if c.s.replicas != nil {
+				nodes = append(nodes, r.Replicas...)
+			}
+			c.w.Array(2 + len(nodes))
 			c.w.Int(int64(r.From))
 			c.w.Int(int64(r.To))
-			c.w.Array(4)
-			c.w.BulkString(host)
-			c.w.Int(int64(port))
-			c.w.BulkString(t.Nodes[r.Node].ID)
-			c.w.Map(0)
+			for _, place := range nodes {
+				c.slotNode(&t, place)
+			}
 		}
 	}}
+}
+
+func (c *call) slotNode(t *cluster.Topology, place int) {
+	host, port := c.endpoint(t, place)
+	c.w.Array(4)
+	c.w.BulkString(host)
+	c.w.Int(int64(port))
+	c.w.BulkString(t.Nodes[place].ID)
+	c.w.Map(0)
 }
 
 // slotsOf are the slots for which each node answers, in order.
@@ -210,7 +229,7 @@ func parseClusterInfo(*parser) request {
 		var b strings.Builder
 		for _, f := range []Field{{"cluster_state", state}, number("cluster_slots_assigned", op.Slots), number("cluster_slots_ok", led),
 			number("cluster_slots_pfail", 0), number("cluster_slots_fail", op.Slots-led), number("cluster_known_nodes", len(t.Nodes)), number("cluster_size", size),
-			{"cluster_current_epoch", strconv.FormatUint(t.Epoch, 10)}, {"cluster_my_epoch", strconv.FormatUint(t.Epoch, 10)}} {
+			{"replica_staleness_ms_max", strconv.FormatInt(c.s.h.cluster.Staleness().Milliseconds(), 10)}, {"cluster_current_epoch", strconv.FormatUint(t.Epoch, 10)}, {"cluster_my_epoch", strconv.FormatUint(t.Epoch, 10)}} {
 			b.WriteString(f.Name + ":" + f.Value + "\r\n")
 		}
 		c.w.Verbatim("txt", b.String())
@@ -293,6 +312,19 @@ func (c *call) firstKeys(ctx context.Context, o op.Scan) (keys [][]byte, err err
 type alone struct{ backend Backend }
 
 func (alone) Elsewhere(uint16) string { return "" }
+
+func (alone) Follows(uint16) bool { return true }
+
+func (alone) Staleness() time.Duration { return 0 }
+
+func (alone) ReplicaState(uint32) cluster.ReplicaState { return cluster.ReplicaState{} }
+
+func (a alone) ReadReplicas(ctx context.Context, _ *cluster.ReplicaSession, ops []op.Op, whole bool) ([]op.Outcome, bool) {
+	if whole {
+		return nil, false
+	}
+	return a.backend.Do(ctx, ops), true
+}
 
 func (a alone) Topology() cluster.Topology {
 	return cluster.Topology{Nodes: []placement.Node{{ID: a.backend.Info().NodeID, Status: placement.Active}},

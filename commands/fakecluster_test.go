@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"kahuna/cluster"
 	"kahuna/op"
@@ -16,6 +17,10 @@ type fakeCluster struct {
 	silent  string // a node that does not answer
 	unknown bool   // nobody is known to lead the second half
 	orders  []string
+
+	backend      Backend // for ReadReplicas
+	replicaReads int     // operations
+	behind       bool    // replicas can't answer
 }
 
 // fakeID is the id of this node, as the fake backend tells it.
@@ -41,9 +46,27 @@ func (f *fakeCluster) Elsewhere(slot uint16) string {
 	return f.state.Nodes[1].ClusterAddr
 }
 
+// Follows: this node has replicas of the first three quarters of the slots.
+func (f *fakeCluster) Follows(slot uint16) bool { return slot < op.Slots/4*3 }
+
+func (f *fakeCluster) ReplicaState(id uint32) cluster.ReplicaState {
+	return cluster.ReplicaState{Here: id < 2, Leads: id == 1}
+}
+
+func (f *fakeCluster) Staleness() time.Duration { return 5 * time.Second }
+
+// ReadReplicas counts operations, and has the fake backend run them when a replica may.
+func (f *fakeCluster) ReadReplicas(ctx context.Context, _ *cluster.ReplicaSession, ops []op.Op, whole bool) ([]op.Outcome, bool) {
+	if whole && f.behind {
+		return nil, false
+	}
+	f.replicaReads += len(ops)
+	return f.backend.Do(ctx, ops), true
+}
+
 func (f *fakeCluster) Topology() cluster.Topology {
 	return cluster.Topology{Nodes: f.state.Nodes[:3], Epoch: 7,
-		Slots: []cluster.SlotRange{{From: 0, To: op.Slots/2 - 1, Node: 0, Led: true}, {From: op.Slots / 2, To: op.Slots - 1, Node: 1, Led: !f.unknown}}}
+		Slots: []cluster.SlotRange{{From: 0, To: op.Slots/2 - 1, Node: 0, Led: true}, {From: op.Slots / 2, To: op.Slots - 1, Node: 1, Led: !f.unknown, Replicas: []int{2}}}}
 }
 
 func (f *fakeCluster) Overview(context.Context) (*cluster.Overview, error) {

@@ -162,12 +162,23 @@ func step(s *placement.State, id uint32) string {
 	return "its replicas change"
 }
 
+// replicaAge is how old what this node's replica of a partition would answer after READONLY is: 0 where it leads, -1 when it would not answer.
+func (c *call) replicaAge(id uint32) int {
+	switch s := c.s.h.cluster.ReplicaState(id); {
+	case s.Leads:
+		return 0
+	case s.Known:
+		return int(s.Age.Milliseconds())
+	}
+	return -1
+}
+
 // partitionInfo writes the fields, and what the leader, if there is one, said of the replicas.
 func (c *call) partitionInfo(all *cluster.Overview, id uint32, fields []detail, said *placement.ReplicaReport) {
 	if said == nil {
 		said = &placement.ReplicaReport{}
 	}
-	fields = append(fields, detail{"term", said.Term}, detail{"applied", said.Applied})
+	fields = append(fields, detail{"term", said.Term}, detail{"applied", said.Applied}, detail{"replica-read-age-ms", c.replicaAge(id)})
 	c.w.Map(len(fields) + 1)
 	for _, f := range fields {
 		c.value(f)

@@ -27,7 +27,7 @@ func (s *Session) redirection(row *Command, args [][]byte) string {
 	for i := first; i <= last && i < len(args); i += step {
 		at := op.Slot(args[i])
 		addr := s.h.cluster.Elsewhere(at)
-		if addr == "" {
+		if addr == "" || s.hasReplica(row, at) {
 			return ""
 		}
 		if to == "" {

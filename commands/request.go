@@ -165,6 +165,7 @@ func (c *call) perform(ctx context.Context, r *request) error {
 		r.local(c)
 		return nil
 	case r.run != nil:
+		c.s.renew()
 		return r.run(ctx, c)
 	}
 	out, err := c.atomically(ctx, r)
@@ -185,12 +186,17 @@ func (c *call) atomically(ctx context.Context, r *request) ([]op.Outcome, error)
 		return c.all(ctx, r.ops)
 	}
 	if r.readOnly() {
+		if out, ok := c.byReplica(ctx, r.ops); ok {
+			return out, nil
+		}
+		c.s.renew()
 		at, err := c.snapshot(ctx)
 		if err != nil {
 			return nil, err
 		}
 		return at.all(ctx, r.ops)
 	}
+	c.s.renew()
 	results, _, err := c.s.h.backend.Atomic(ctx, r.ops, nil)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ func newRig(limits Limits) *rig {
 	r := &rig{clock: time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC), seed: 1}
 	r.fake = newFake(func() time.Time { return r.clock })
 	r.docs, r.cluster = &fakeDocuments{}, newFakeCluster()
+	r.cluster.backend = r.fake
 	r.Handler = NewHandler(Options{Backend: r.fake, Users: UserOptions{Documents: r.docs}, History: &fakeHistory{fake: r.fake}, Feed: fakeFeed{r.fake}, Limits: limits, Cluster: r.cluster, Operators: r.cluster, Now: func() time.Time { return r.clock }, Rand: r.random,
 		Settings: func() []Setting { return []Setting{{"maxclients", "100"}, {"save", ""}, {"appendonly", "yes"}} }})
 	r.docs.add(r.Handler)

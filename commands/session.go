@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kahuna/acl"
+	"kahuna/cluster"
 	"kahuna/op"
 	"kahuna/pubsub"
 	"kahuna/resp"
@@ -26,10 +27,11 @@ type Session struct {
 	dismissing atomic.Bool               // it is deleting users: its own connection is not to be cut off
 	wasCut     atomic.Bool               // its connection was closed from outside, and is about to end
 
-	multi   *queue    // nil outside MULTI
-	watched []op.Seen // keys only, each once
-	txn     Txn       // nil outside BEGIN
-	closing bool      // the connection ends after the replies so far
+	multi    *queue                  // nil outside MULTI
+	watched  []op.Seen               // keys only, each once
+	txn      Txn                     // nil outside BEGIN
+	replicas *cluster.ReplicaSession // nil unless READONLY was said
+	closing  bool                    // the connection ends after the replies so far
 
 	batch     batch
 	suspended *blocked // the command that waits, until Resume
@@ -151,6 +153,7 @@ func (s *Session) accept(x *execution) {
 	if row.direct != nil {
 		s.flush(x)
 		row.direct(s, x)
+		s.renew()
 		s.took(x, x.args, 0)
 		return
 	}
@@ -161,6 +164,7 @@ func (s *Session) accept(x *execution) {
 	}
 	if s.txn != nil {
 		s.inTxn(x, &r)
+		s.renew()
 		return
 	}
 	s.add(x, r)
@@ -203,10 +207,12 @@ type batch struct {
 func (s *Session) add(x *execution, r request) {
 	if r.wait > 0 {
 		s.awaitLock(x, &r)
+		s.renew()
 		return
 	}
 	if r.changes != nil {
 		s.tellChanges(x, r.changes)
+		s.renew()
 		return
 	}
 	if r.run != nil || len(r.ops) > 1 {
@@ -261,7 +267,7 @@ func (s *Session) flush(x *execution) {
 	}
 	var out []op.Outcome
 	if len(b.ops) > 0 {
-		out = s.h.backend.Do(x.ctx, b.ops)
+		out = s.do(x.ctx, b.ops)
 	}
 	c := &call{s: s, w: x.w, d: s.h.backend}
 	s.replyAll(x.ctx, c, b.requests, out)

@@ -42,6 +42,7 @@ type Config struct {
 	IdleTimeout          time.Duration // 0: none
 	WriteTimeout         time.Duration
 	RequestTimeout       time.Duration
+	ReplicaStaleness     time.Duration
 	ShutdownTimeout      time.Duration
 	RequestBytesMax      int64
 	OutputBufferBytesMax int64

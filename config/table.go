@@ -113,6 +113,9 @@ func clients(c *Config) []Setting {
 		{Key: "request-timeout-ms", value: milliseconds(&c.RequestTimeout, 5*time.Second, 100*time.Millisecond, time.Hour),
 			Help: "How many milliseconds a command may wait for a leader or a full queue before it answers an error. Longer " +
 				"hides longer elections from clients; commands that wait hold memory."},
+		{Key: "replica-staleness-ms-max", value: milliseconds(&c.ReplicaStaleness, 5*time.Second, 100*time.Millisecond, time.Hour),
+			Help: "How old, in milliseconds, what a replica answers on the cluster port after READONLY may be at most; what would be older is " +
+				"asked of the leader. Less has replicas ask their leaders more often, four times within it, while they are read from."},
 		{Key: "shutdown-timeout-ms", value: milliseconds(&c.ShutdownTimeout, 10*time.Second, 0, time.Hour),
 			Help: "How many milliseconds running commands get to end when the server is told to stop. What has not ended by " +
 				"then is cut off, its end unknown to its client."},

@@ -77,6 +77,7 @@ type Replica struct {
 	term     atomic.Uint64 // that this replica leads in; 0: it does not, or is not ready
 	entries  chan entry    // in flight, oldest first
 	writing  writing
+	closed   atomic.Pointer[closed] // nil: nothing is known
 	ctx      context.Context
 	cancel   context.CancelFunc
 	running  sync.WaitGroup

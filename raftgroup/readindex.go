@@ -28,6 +28,9 @@ func (g *Group) ReadIndex(ctx context.Context) error {
 	return g.progress.wait(ctx, index)
 }
 
+// Reached waits until the state machine has everything up to an index, that of a command.
+func (g *Group) Reached(ctx context.Context, index uint64) error { return g.progress.wait(ctx, index) }
+
 // leading returns the term that this replica leads in and is ready for, by what it knows itself.
 func (g *Group) leading() (*instance, uint64, error) {
 	inst, term := g.instance.Load(), g.ready.Load()
