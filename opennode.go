@@ -88,7 +88,7 @@ func openNode(_ context.Context, cfg *config.Config, ports *ports, log zerolog.L
 func clusterConfig(cfg *config.Config, ports *ports, identity *cluster.Identity, k *kahunaNode, log zerolog.Logger) cluster.Config {
 	return cluster.Config{
 		DataDir: cfg.DataDir, Clock: clock.Real(), Network: k.network, RandomID: randomID, Identity: identity, Join: cfg.Join,
-		DiskFree: func() (uint64, error) { return diskFree(cfg.DataDir) }, OnFault: k.fail, Logger: log,
+		DiskFree: func() (uint64, error) { return diskFree(cfg.DataDir) }, OnFault: k.fail, OnBelong: k.network.Reconnect, Logger: log,
 		Calls: map[hub.Kind]hub.Handler{callMessages: k.messages.receive}, OnChanges: k.changed,
 		Name: nodeName(cfg), Zone: cfg.Zone, ClientAddr: advertised(cfg, ports.client), ClusterAddr: advertised(cfg, ports.cluster),
 		Partitions: cfg.Partitions, Replication: cfg.Replication, DeadAfter: cfg.NodeDeadAfter, RequestTimeout: cfg.RequestTimeout, ReplicaStaleness: cfg.ReplicaStaleness, QueueOpsMax: cfg.QueueOpsMax,

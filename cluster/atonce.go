@@ -14,8 +14,9 @@ import (
 
 // atOnce runs a single operation the way nearly all go: the leader of its partition is known, here or elsewhere, and nothing is in the
 // way. It costs none of the bookkeeping of a task. ended is false when the operation is to be sent the long way; it is then in no
-// log.
-func (r *Router) atOnce(ctx context.Context, at op.Timestamp, o op.Op, out *op.Outcome) (ended bool) {
+// log. It
+// takes no longer than until.
+func (r *Router) atOnce(ctx context.Context, until time.Time, at op.Timestamp, o op.Op, out *op.Outcome) (ended bool) {
 	if isRangeOp(o) || op.Size(o) > entryBytes {
 		return false
 	}
@@ -28,7 +29,7 @@ func (r *Router) atOnce(ctx context.Context, at op.Timestamp, o op.Op, out *op.O
 		if o.ReadOnly() && (at != mvcc.Latest || !points(ops)) {
 			return false
 		}
-		s = r.lane(id, o.ReadOnly()).put(ops)
+		s = r.lane(id, o.ReadOnly()).put(ops, until)
 	case o.ReadOnly():
 		return r.readAtOnce(ctx, replica, at, ops, out)
 	default:

@@ -39,11 +39,12 @@ func (r *Router) leader(id uint32) string {
 
 // forward sends a batch to the node that leads its partition.
 func (r *Router) forward(ctx context.Context, at op.Timestamp, b *batch) (*forwarded, error) {
+	until, _ := ctx.Deadline()
 	switch {
 	case !b.reads:
-		return r.lane(b.id, false).put(b.ops), nil
+		return r.lane(b.id, false).put(b.ops, until), nil
 	case at == mvcc.Latest && points(b.ops):
-		return r.lane(b.id, true).put(b.ops), nil
+		return r.lane(b.id, true).put(b.ops, until), nil
 	}
 	f := &forwarded{done: make(chan struct{})}
 	r.running.Go(func() {

@@ -137,7 +137,7 @@ func (n *Node) joined(answer []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := n.identity.Belong(s.ClusterID); err != nil {
+	if err := n.belong(s.ClusterID); err != nil {
 		return err
 	}
 	for _, node := range s.Nodes {

@@ -48,7 +48,8 @@ const laneTurns = 2
 type forwarded struct {
 	ops     []op.Op
 	bytes   int
-	lane    *lane // that it may wait in; nil: it was sent at once
+	lane    *lane     // that it may wait in; nil: it was sent at once
+	until   time.Time // when whoever waits for it gives up; zero: never
 	done    chan struct{}
 	results []op.Result
 	err     error
@@ -109,9 +110,9 @@ func (r *Router) lane(id uint32, reads bool) *lane {
 	return l
 }
 
-// put sends a unit as soon as there is a way.
-func (l *lane) put(ops []op.Op) *forwarded {
-	f := &forwarded{ops: ops, lane: l, done: make(chan struct{})}
+// put sends a unit as soon as there is a way. It is waited for until then; zero: for as long as it takes.
+func (l *lane) put(ops []op.Op, until time.Time) *forwarded {
+	f := &forwarded{ops: ops, lane: l, until: until, done: make(chan struct{})}
 	for _, o := range ops {
 		f.bytes += op.Size(o)
 	}
@@ -188,7 +189,7 @@ func (l *lane) send(s *slot, units []*forwarded) ([]op.Result, error) {
 	}
 	ctx, cancel := context.WithTimeout(l.r.ctx, l.r.timeout)
 	defer cancel()
-	return l.sendNumbered(ctx, s, message{l.id, len(units), count, encoded})
+	return l.sendNumbered(ctx, s, message{l.id, len(units), count, encoded, earliest(units)})
 }
 
 // message is units of one partition, with their binary form.
@@ -197,6 +198,29 @@ type message struct {
 	units   int
 	ops     int
 	encoded []byte
+	until   time.Time // when the first of those who wait gives up; zero: none does
+}
+
+// earliest is when the first of those who wait for units gives up.
+func earliest(units []*forwarded) (first time.Time) {
+	for _, f := range units {
+		if !f.until.IsZero() && (first.IsZero() || f.until.Before(first)) {
+			first = f.until
+		}
+	}
+	return first
+}
+
+// tellBefore is how long before somebody gives up an attempt ends that may have led to nothing, so that they hear that it did.
+const tellBefore = 20 * time.Millisecond
+
+// bounded limits an attempt, as long as it is known that none has reached anybody. A connection that can't be made takes its time;
+// those who would give up meanwhile are to know that nothing was sent.
+func (m *message) bounded(ctx context.Context, reached bool) (context.Context, context.CancelFunc) {
+	if reached || m.until.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, m.until.Add(-tellBefore))
 }
 
 // sendNumbered sends writes until their end is known. As long as none of the attempts can have reached a log, the end is that of the
@@ -209,7 +233,9 @@ func (l *lane) sendNumbered(ctx context.Context, s *slot, m message) ([]op.Resul
 	s.seq++
 	reached := false
 	for wait := backoffMin; ; wait = min(2*wait, backoffMax) {
-		results, err := l.r.askWrite(ctx, m, fsm.Number{Incarnation: incarnation, Slot: s.index, Seq: s.seq})
+		attempt, cancel := m.bounded(ctx, reached)
+		results, err := l.r.askWrite(attempt, m, fsm.Number{Incarnation: incarnation, Slot: s.index, Seq: s.seq})
+		cancel()
 		switch {
 		case err == nil && unknown(results) && !reached:
 			// Nothing that this incarnation sends is taken any more.
@@ -259,6 +285,9 @@ func (r *Router) askWrite(ctx context.Context, m message, number fsm.Number) ([]
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.attempt())
 	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return nil, errors.Join(partition.ErrNotLeader, err)
+	}
 	body := make([]byte, 0, len(m.encoded)+64)
 	for _, v := range []uint64{uint64(m.id), uint64(number.Incarnation), uint64(number.Slot), number.Seq, uint64(m.units)} {
 		body = binary.AppendUvarint(body, v)

@@ -9,10 +9,13 @@ import (
 )
 
 // A node knows the leaders of partitions of which it has a replica. It asks those who may lead the others, so that
-// cluster-aware clients are sent to the right node at once. A cluster whose nodes have all partitions asks nobody.
+// cluster-aware clients are sent to the right node at once. Others are asked too, in turn, to know which nodes are silent.
 
-// askedAtOnce is how many nodes are asked in one round; the others have their turn in later ones.
-const askedAtOnce = 16
+// How many nodes are asked in one round; the others have their turn in later ones.
+const (
+	askedAtOnce = 16
+	askedBeside = 4 // of those that lead nothing that is of interest here
+)
 
 // followLeaders learns who leads until the node stops.
 func (n *Node) followLeaders() {
@@ -34,11 +37,8 @@ func (n *Node) learnLeaders(round int) {
 	for node := range absent {
 		nodes = append(nodes, node)
 	}
-	slices.Sort(nodes)
-	if len(nodes) > askedAtOnce {
-		from := round * askedAtOnce % len(nodes)
-		nodes = slices.Concat(nodes[from:], nodes[:from])[:askedAtOnce]
-	}
+	others := slices.DeleteFunc(n.Others(), func(node string) bool { return absent[node] != nil })
+	nodes = append(inTurn(nodes, round, askedAtOnce), inTurn(others, round, askedBeside)...)
 	ctx, cancel := context.WithTimeout(n.ctx, lookTimeout)
 	defer cancel()
 	var asking sync.WaitGroup
@@ -46,6 +46,16 @@ func (n *Node) learnLeaders(round int) {
 		asking.Go(func() { n.learnFrom(ctx, node, absent[node]) })
 	}
 	asking.Wait()
+}
+
+// inTurn takes some of the nodes, others in each round.
+func inTurn(nodes []string, round, most int) []string {
+	slices.Sort(nodes)
+	if len(nodes) <= most {
+		return nodes
+	}
+	from := round * most % len(nodes)
+	return slices.Concat(nodes[from:], nodes[:from])[:most]
 }
 
 // absent gives the partitions that have no replica here, by the nodes that may lead them.
@@ -68,7 +78,11 @@ func (n *Node) absent() map[string][]uint32 {
 // believed no more.
 func (n *Node) learnFrom(ctx context.Context, node string, ids []uint32) {
 	leads := map[uint32]bool{}
-	if answer, err := n.hub.Call(ctx, node, callLeaders, nil); err == nil {
+	answer, err := n.hub.Call(ctx, node, callLeaders, nil)
+	if n.ctx.Err() == nil {
+		n.presence.note(node, err == nil)
+	}
+	if err == nil {
 		for len(answer) > 0 {
 			id, rest, err := takeID(answer)
 			if err != nil {

@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,6 +63,13 @@ func (s *sights) put(node string, what *sight, at time.Duration) {
 		s.seen = map[string]seenNode{}
 	}
 	s.seen[node] = seenNode{what, at}
+}
+
+// keep drops what nodes said that are not members any more.
+func (s *sights) keep(members []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.seen, func(node string, _ seenNode) bool { return !slices.Contains(members, node) })
 }
 
 // lookAround asks the nodes that this one has to know about, at the same time, until they have answered or lookTimeout has passed.

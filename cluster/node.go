@@ -43,6 +43,10 @@ type Config struct {
 	// Calls says who answers other nodes' calls of the kinds from 0x30 to 0x4f, which belong to the packages above.
 	Calls map[hub.Kind]hub.Handler
 
+	// OnBelong is called when this node, which belonged to no cluster, has come to belong to one: connections that were made before may
+	// be to nodes of others. May be nil.
+	OnBelong func()
+
 	// What the other nodes and clients are told about this one.
 	Name        string
 	ClientAddr  string
@@ -123,6 +127,7 @@ type Node struct {
 	identity    *Identity
 	hub         *hub.Hub
 	sights      sights
+	presence    presence
 	controlling time.Duration // since when, on the monotonic clock, this node leads the meta group; for control only
 	store       *storage.Store
 	log         *wal.Log

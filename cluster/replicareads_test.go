@@ -85,7 +85,7 @@ func TestReplicaReadChecker(t *testing.T) {
 		session []looked
 		wrong   string
 	}{
-		"good":               {[]looked{{at(0), []int{0, 0}}, {at(15), []int{1, 0}}, {at(90), []int{2, 1}}, {at(130), []int{3, 2}}, {at(160), []int{3, 3}}}, ""},
+		"good":               {[]looked{{at(0), []int{0, 0}}, {at(15), []int{1, 0}}, {at(60), []int{2, 1}}, {at(130), []int{3, 2}}, {at(160), []int{3, 3}}}, ""},
 		"stale":              {[]looked{{at(151), []int{2, 2}}}, "longer than"},
 		"back in time":       {[]looked{{at(30), []int{2, 2}}, {at(40), []int{2, 1}}}, "after"},
 		"a later name first": {[]looked{{at(30), []int{1, 2}}}, "at no time"},

@@ -126,10 +126,15 @@ func frees(o op.Op) bool {
 
 func (r *Router) run(ctx context.Context, at op.Timestamp, ops []op.Op, wait bool) []op.Outcome {
 	out := make([]op.Outcome, len(ops))
-	if len(ops) == 1 && r.atOnce(ctx, at, ops[0], &out[0]) {
+	until := time.Now().Add(r.timeout)
+	if len(ops) == 1 && r.atOnce(ctx, until, at, ops[0], &out[0]) {
 		return out
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	if !time.Now().Before(until) { // a single one, that is in no log
+		out[0].Err = r.noAnswer(partition.ErrNotLeader)
+		return out
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	for from := 0; from < len(ops); {
 		if isRangeOp(ops[from]) {
@@ -190,7 +195,7 @@ func (t *task) run() {
 
 // giveUp ends what is left when the time is over. None of it is in a log.
 func (t *task) giveUp() {
-	err := fmt.Errorf("%w: the range did not answer within %v: %w", ErrClusterDown, t.r.timeout, t.cause)
+	err := t.r.noAnswer(t.cause)
 	switch {
 	case t.cause == nil:
 		err = fmt.Errorf("%w: the operation was not judged within %v", ErrTryAgain, t.r.timeout)
@@ -200,6 +205,18 @@ func (t *task) giveUp() {
 	for _, i := range t.left {
 		t.out[i].Err = err
 	}
+}
+
+// noAnswer is the end of an operation that is in no log when its time is over.
+func (r *Router) noAnswer(cause error) error {
+	why := "it has no leader that this node can reach"
+	switch {
+	case errors.Is(cause, partition.ErrNoClock):
+		why = "there is no timestamp from the cluster's clock"
+	case cause != nil && !errors.Is(cause, partition.ErrNotLeader):
+		why = cause.Error()
+	}
+	return fmt.Errorf("%w: the range did not answer within %v: %s", ErrClusterDown, r.timeout, why)
 }
 
 // batch is what goes to one partition in one round.

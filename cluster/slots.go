@@ -20,10 +20,11 @@ type SlotRange struct {
 
 // Topology is what a cluster-aware client is told.
 type Topology struct {
-	Self  int              // the place of this node in Nodes
-	Nodes []placement.Node // all members; at least this one
-	Slots []SlotRange      // all slots, in order
-	Epoch uint64           // rises with the cluster's state
+	Self   int              // the place of this node in Nodes
+	Nodes  []placement.Node // all members; at least this one
+	Slots  []SlotRange      // all slots, in order
+	Silent []bool           // by place in Nodes: it has stopped to answer, as far as this node knows
+	Epoch  uint64           // rises with the cluster's state
 }
 
 // slotPartitions gives the partition that answers for each slot.
@@ -94,6 +95,9 @@ func (n *Node) Topology() Topology {
 		t.Self = len(t.Nodes)
 		places[n.identity.Node()] = t.Self
 		t.Nodes = append(t.Nodes, n.self())
+	}
+	for i := range t.Nodes {
+		t.Silent = append(t.Silent, i != t.Self && n.presence.silent(t.Nodes[i].ID))
 	}
 	n.addSlots(&t, routes, places)
 	return t

@@ -86,7 +86,7 @@ func (n *Node) adopt() error {
 	if err != nil || version < old.version || version == old.version && (old.learned == 0 || n.cfg.Clock.Mono() < old.learned) {
 		return err
 	}
-	if err := n.identity.Belong(s.ClusterID); err != nil {
+	if err := n.belong(s.ClusterID); err != nil {
 		return err
 	}
 	addresses := map[string]string{}
@@ -107,10 +107,22 @@ func (n *Node) adopt() error {
 	}
 	n.router.routes.Store(newRoutes(s, version))
 	n.feeds.links.members()
+	n.sights.keep(s.Members())
+	n.presence.keep(s.Members())
 	if len(s.Changes) > 0 {
 		n.signalSteps()
 	}
 	return nil
+}
+
+// belong notes which cluster this node belongs to.
+func (n *Node) belong(cluster string) error {
+	before := n.identity.Cluster()
+	err := n.identity.Belong(cluster)
+	if err == nil && before == "" && n.cfg.OnBelong != nil {
+		n.cfg.OnBelong()
+	}
+	return err
 }
 
 // localState is the cluster's state in this node's replica of the meta group; version 0: there is none yet.

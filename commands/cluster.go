@@ -165,8 +165,15 @@ func (c *call) shardNode(t *cluster.Topology, place int) {
 	c.field("role", "master")
 	c.w.BulkString("replication-offset")
 	c.w.Int(0)
-	c.field("health", "online")
+	health := "online"
+	if silent(t, place) {
+		health = "fail"
+	}
+	c.field("health", health)
 }
+
+// silent tells whether a node has stopped to answer this one.
+func silent(t *cluster.Topology, place int) bool { return place < len(t.Silent) && t.Silent[place] }
 
 // field writes a text of a map.
 func (c *call) field(name, value string) {
@@ -191,14 +198,18 @@ func (c *call) nodeLine(b *strings.Builder, t *cluster.Topology, place int, slot
 	host, port := c.endpoint(t, place)
 	_, bus, _ := net.SplitHostPort(n.PeerAddr)
 	flags := "master"
-	if place == t.Self {
+	link := "connected"
+	switch {
+	case place == t.Self:
 		flags = "myself,master"
+	case silent(t, place):
+		flags, link = "master,fail?", "disconnected"
 	}
 	if bus == "" {
 		bus = "0"
 	}
 	epoch := strconv.FormatUint(t.Epoch, 10)
-	b.WriteString(n.ID + " " + host + ":" + strconv.Itoa(port) + "@" + bus + " " + flags + " - 0 0 " + epoch + " connected")
+	b.WriteString(n.ID + " " + host + ":" + strconv.Itoa(port) + "@" + bus + " " + flags + " - 0 0 " + epoch + " " + link)
 	for _, r := range slots {
 		b.WriteString(" " + strconv.Itoa(int(r.From)))
 		if r.To > r.From {

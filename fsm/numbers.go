@@ -30,9 +30,13 @@ type Number struct {
 }
 
 const (
-	incarnationsMax  = 64
+	incarnationsMax  = 8192     // twice the nodes that a cluster may have: those that were started again leave theirs behind
 	keptResultsBytes = 16 << 10 // of larger ones it is kept only that there were some
+	keptResultsAll   = 1 << 20  // of all incarnations: where there are more than 64 of them, each may keep less
 )
+
+// keptMax is how many bytes of results are kept under one number. It follows from the log alone.
+func (n *numbers) keptMax() int { return min(keptResultsBytes, keptResultsAll/max(1, len(n.last))) }
 
 // whatNumber is under which a partition keeps numbers: behind it the incarnation and the slot. The mark of what is forgotten is
 // under incarnation 0.
@@ -113,7 +117,7 @@ func (m *Machine) known(b mvcc.Reader, at *Number, count int) (results []op.Resu
 func (m *Machine) remember(b *entryBatch, at *Number, results []op.Result) {
 	value := binary.BigEndian.AppendUint64([]byte{stateFormat}, at.Seq)
 	for i := range results {
-		if value = op.AppendResult(value, &results[i]); len(value) > keptResultsBytes || !b.fits(len(value)+2*mvcc.RowBytes) {
+		if value = op.AppendResult(value, &results[i]); len(value) > m.numbers.keptMax() || !b.fits(len(value)+2*mvcc.RowBytes) {
 			value = value[:9]
 			break
 		}

@@ -144,7 +144,7 @@ func (l *link) call(ctx context.Context, request []byte) (response []byte, sent 
 	}
 	remaining, ok := remainingMillis(ctx)
 	if !ok {
-		return nil, true, context.DeadlineExceeded
+		return nil, true, unreachable(l.p.addr, context.DeadlineExceeded) // nothing is sent
 	}
 	id, c, err := l.begin(classOf(request))
 	if err != nil {

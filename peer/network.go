@@ -128,10 +128,20 @@ func (n *Network) drop(c net.Conn) {
 	delete(n.conns, c)
 }
 
+// Reconnect ends all connections, which are made anew when they are needed. It is for when this node comes to belong to a cluster: whether
+// two nodes belong together is judged when they connect, and a node that belongs to none fits everybody.
+func (n *Network) Reconnect() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for c := range n.conns {
+		_ = c.Close() // what was on its way is lost either way
+	}
+}
+
 // Call sends a request and waits for the answer.
 func (n *Network) Call(ctx context.Context, addr string, request []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, unreachable(addr, err) // nothing is sent
 	}
 	if addr == n.cfg.Advertise {
 		h, err := n.own()
