@@ -226,7 +226,9 @@ func (m *message) bounded(ctx context.Context, reached bool) (context.Context, c
 // sendNumbered sends writes until their end is known. As long as none of the attempts can have reached a log, the end is that of the
 // first: others may know better where to send it.
 func (l *lane) sendNumbered(ctx context.Context, s *slot, m message) ([]op.Result, error) {
-	incarnation, err := l.r.incarnation(ctx, 0)
+	first, cancel := m.bounded(ctx, false)
+	incarnation, err := l.r.incarnation(first, 0)
+	cancel()
 	if err != nil {
 		return nil, errors.Join(partition.ErrNoClock, err)
 	}
@@ -239,7 +241,9 @@ func (l *lane) sendNumbered(ctx context.Context, s *slot, m message) ([]op.Resul
 		switch {
 		case err == nil && unknown(results) && !reached:
 			// Nothing that this incarnation sends is taken any more.
-			if incarnation, err = l.r.incarnation(ctx, incarnation); err != nil {
+			again, cancel := m.bounded(ctx, false)
+			incarnation, err = l.r.incarnation(again, incarnation)
+			if cancel(); err != nil {
 				return nil, errors.Join(partition.ErrNoClock, err)
 			}
 			continue
