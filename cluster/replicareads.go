@@ -27,7 +27,7 @@ const (
 // ReplicaSession is what one connection has seen: reads on a replica must not show an older state than what it was shown before. It
 // belongs to one goroutine. The zero value has seen nothing.
 type ReplicaSession struct {
-	ranges uint64                   // the version of the range map by which partitions are meant
+	ranges *routes                  // the range map by which partitions are meant
 	renew  bool                     // it was shown the current state of any partition since it last read
 	after  map[uint32]time.Duration // by partition, on the monotonic clock
 	floor  time.Duration            // of partitions that are not in after
@@ -39,8 +39,8 @@ const sessionPartitions = 1024
 // Renew notes that the session may have been shown the current state of any partition.
 func (s *ReplicaSession) Renew() { s.renew = true }
 
-// look begins a read at a moment, by a version of the range map. With another one, what was seen may be of other partitions.
-func (s *ReplicaSession) look(now time.Duration, ranges uint64) {
+// look begins a read at a moment, by a range map. With another one, what was seen may be of other partitions.
+func (s *ReplicaSession) look(now time.Duration, ranges *routes) {
 	if s.renew || s.ranges != ranges {
 		s.after, s.floor, s.renew, s.ranges = nil, now, false, ranges
 	}
@@ -80,7 +80,7 @@ type replicaReads struct {
 // node's replicas where they are fresh enough; the rest goes the way of Do. With whole, replicas answer all operations in one state
 // or none of them, and ok is false then: nothing was run.
 func (n *Node) ReadReplicas(ctx context.Context, s *ReplicaSession, ops []op.Op, whole bool) (out []op.Outcome, ok bool) {
-	s.look(n.cfg.Clock.Mono(), n.router.routes.Load().version)
+	s.look(n.cfg.Clock.Mono(), n.router.routes.Load())
 	out = make([]op.Outcome, len(ops))
 	left := n.reads.answer(s, ops, out, whole)
 	if len(left) == 0 {
