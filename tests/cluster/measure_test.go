@@ -22,7 +22,8 @@ func TestFailover(t *testing.T) {
 	}
 	p := launch(t, *nodesFlag, "--partitions", "4")
 	keys := keysOf(4)
-	var took []time.Duration
+	beside := startEtcds(t)
+	var took, etcd []time.Duration
 	for round := range *failoversFlag {
 		if err := p.Await(time.Minute, p.Placed); err != nil {
 			t.Fatal(err)
@@ -34,12 +35,25 @@ func TestFailover(t *testing.T) {
 		d := write(began)
 		t.Logf("kill -9 of a node that leads: every partition takes writes again after %v", d.Round(time.Millisecond))
 		took = append(took, d)
+		if beside != nil {
+			etcd = append(etcd, beside.failover())
+			t.Logf("kill -9 of etcd's leader: it takes writes again after %v", etcd[round].Round(time.Millisecond))
+		}
 		if err := p.Start(victim); err != nil {
 			t.Fatal(err)
 		}
 	}
+	t.Logf("%d kills: %s", len(took), spread(took))
+	if beside != nil {
+		t.Logf("%d kills of etcd's leader: %s", len(etcd), spread(etcd))
+	}
+}
+
+// spread tells the median, the least and the most.
+func spread(took []time.Duration) string {
 	slices.Sort(took)
-	t.Logf("%d kills: median %v, least %v, most %v", len(took), took[len(took)/2].Round(time.Millisecond), took[0].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
+	at := func(i int) time.Duration { return took[i].Round(time.Millisecond) }
+	return fmt.Sprintf("median %v, least %v, most %v", at(len(took)/2), at(0), at(len(took)-1))
 }
 
 // keysOf are names of which each partition has one: a new cluster's ranges are of equal numbers of slots.
