@@ -175,10 +175,11 @@ func (c *replicaReads) read(s *ReplicaSession, id uint32, ops []op.Op) ([]op.Res
 	}
 	now := c.node.cfg.Clock.Mono()
 	asOf, known := r.ClosedAsOf()
-	if !known || now-asOf > c.bound/closeShare {
+	since := s.since(id)
+	if !known || now-asOf > c.bound/closeShare || asOf < since {
 		c.want(id)
 	}
-	return r.ReadClosed(max(s.since(id), now-c.bound), ops)
+	return r.ReadClosed(max(since, now-c.bound), ops)
 }
 
 // want has the leader of a partition asked for a closed timestamp. It does not wait. One round of questions is under way at a time;
