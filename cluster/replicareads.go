@@ -108,7 +108,11 @@ func (n *Node) sawCurrent(s *ReplicaSession, ops []op.Op) {
 			s.Renew()
 			continue
 		}
-		s.saw(routes.find(o), now)
+		id := routes.find(o)
+		s.saw(id, now)
+		if r := n.Replica(id); r != nil && !r.Leads() && closedReads(o) {
+			n.reads.want(id) // only what is closed from here on is of use for this session
+		}
 	}
 }
 
@@ -175,11 +179,10 @@ func (c *replicaReads) read(s *ReplicaSession, id uint32, ops []op.Op) ([]op.Res
 	}
 	now := c.node.cfg.Clock.Mono()
 	asOf, known := r.ClosedAsOf()
-	since := s.since(id)
-	if !known || now-asOf > c.bound/closeShare || asOf < since {
+	if known && now-asOf > c.bound/closeShare {
 		c.want(id)
 	}
-	return r.ReadClosed(max(since, now-c.bound), ops)
+	return r.ReadClosed(max(s.since(id), now-c.bound), ops)
 }
 
 // want has the leader of a partition asked for a closed timestamp. It does not wait. One round of questions is under way at a time;
