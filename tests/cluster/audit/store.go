@@ -107,8 +107,8 @@ func (s *Store) owner(key []byte) (id uint32, name string, mine bool, err error)
 		return fsm.Meta, "", true, nil
 	case storage.KindPartition:
 		id, what, _, err := storage.ParsePartition(key)
-		const grave = 2 // of a replica that this node had
-		return id, "", what != grave, err
+		const grave, birth = 2, 4 // how a replica left this node, and how it came to it: by a split here, or by a snapshot
+		return id, "", what != grave && what != birth, err
 	case storage.KindCurrent:
 		n, err = storage.ParseCurrent(key)
 	case storage.KindIntent:
