@@ -23,13 +23,20 @@ func (s *State) check() error {
 	if s.Replication < 1 || s.Replication > MaxReplicas {
 		return fmt.Errorf("the replication factor is %d and not 1 to %d", s.Replication, MaxReplicas)
 	}
+	if s.Floor < 0 || s.Floor > MaxRanges {
+		return fmt.Errorf("the ranges are to be no fewer than %d, more than %d", s.Floor, MaxRanges)
+	}
 	if err := s.checkNodes(); err != nil {
 		return err
 	}
-	if err := s.checkMembers("the meta group", s.MetaVoters, MaxMetaVoters); err != nil {
+	members := make(map[string]bool, len(s.Nodes))
+	for i := range s.Nodes {
+		members[s.Nodes[i].ID] = s.Nodes[i].Status != Left
+	}
+	if err := checkMembers("the meta group", s.MetaVoters, MaxMetaVoters, members); err != nil {
 		return err
 	}
-	if err := s.checkRanges(); err != nil {
+	if err := s.checkRanges(members); err != nil {
 		return err
 	}
 	return s.checkInFlight()
@@ -63,12 +70,12 @@ func (s *State) checkNodes() error {
 }
 
 // checkMembers checks the voters of a group: members of the cluster, each once.
-func (s *State) checkMembers(group string, ids []string, most int) error {
+func checkMembers(group string, ids []string, most int, members map[string]bool) error {
 	if len(ids) == 0 || len(ids) > most {
 		return fmt.Errorf("%s has %d voters and not 1 to %d", group, len(ids), most)
 	}
 	for i, id := range ids {
-		if n := s.Node(id); n == nil || n.Status == Left {
+		if !members[id] {
 			return fmt.Errorf("%s has the voter %q, which is not a member of the cluster", group, id)
 		}
 		if contains(ids[:i], id) {
@@ -78,7 +85,7 @@ func (s *State) checkMembers(group string, ids []string, most int) error {
 	return nil
 }
 
-func (s *State) checkRanges() error {
+func (s *State) checkRanges(members map[string]bool) error {
 	if len(s.Ranges) == 0 || len(s.Ranges) > MaxRanges {
 		return fmt.Errorf("there are %d ranges and not 1 to %d", len(s.Ranges), MaxRanges)
 	}
@@ -97,7 +104,7 @@ func (s *State) checkRanges() error {
 			return fmt.Errorf("the range id %d is there twice, is the meta group's, or is not below the next id, %d", r.ID, s.NextID)
 		}
 		seen[r.ID] = struct{}{}
-		if err := s.checkRange(r); err != nil {
+		if err := checkRange(r, members); err != nil {
 			return err
 		}
 	}
@@ -107,9 +114,9 @@ func (s *State) checkRanges() error {
 	return nil
 }
 
-func (s *State) checkRange(r *Range) error {
+func checkRange(r *Range, members map[string]bool) error {
 	group := "" // made only for an error: there may be very many ranges
-	err := s.checkMembers(group, r.Replicas, MaxReplicas)
+	err := checkMembers(group, r.Replicas, MaxReplicas, members)
 	switch {
 	case err != nil:
 		return fmt.Errorf("range %d:%w", r.ID, err)

@@ -11,7 +11,7 @@ import (
 
 // stateFormat is the first byte. The form: a table of all node ids, then everything, with nodes as their place in the table. A
 // range has no end of its own, as the next one begins there. Numbers are varints, texts and lists have their length in front. Format 1
-// had no changes and no cooldowns.
+// had no floor, no changes and no cooldowns; its ranges were those that the cluster was made with.
 const stateFormat = 2
 
 // ErrFormat means that bytes are not a State, or one of a newer program.
@@ -30,6 +30,7 @@ func (s *State) Encode() []byte {
 	for i := range s.Ranges {
 		w.oneRange(&s.Ranges[i])
 	}
+	w.uint(uint64(s.Floor))
 	w.changes(s.Changes)
 	w.cooldowns(s.Cooldowns)
 	return w.b
@@ -138,7 +139,7 @@ func Decode(b []byte) (*State, error) {
 	}
 	r := reader{Reader: op.NewReader(bytes.Clone(b[1:]))}
 	s := r.state()
-	if b[0] > 1 {
+	if s.Floor = len(s.Ranges); b[0] > 1 {
 		r.inFlight(s)
 	}
 	if r.End() != nil {
@@ -193,6 +194,7 @@ func (r *reader) state() *State {
 }
 
 func (r *reader) inFlight(s *State) {
+	s.Floor = r.small(MaxRanges)
 	for i, n := uint64(0), r.Uint(); r.more(i, n); i++ {
 		c := Change{Kind: StepKind(r.small(int(Cancel))), Range: r.Uint32(), Other: r.Uint32(), Began: op.Timestamp(r.Uint()), Cancel: r.small(1) == 1}
 		c.At, c.From, c.To = r.Position(), r.orNone(), r.orNone()

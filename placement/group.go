@@ -1,6 +1,10 @@
 package placement
 
-import "kahuna/fsm"
+import (
+	"math"
+
+	"kahuna/fsm"
+)
 
 // peer is a member of a group's configuration.
 type peer struct {
@@ -16,8 +20,15 @@ type group struct {
 	wanted  []int // places of nodes
 	leader  int   // place; -1: none known
 	conf    []peer
-	touched bool // a step was planned for it
-	busy    bool // it is being split or merged: its members stay
+	touched bool           // a step was planned for it
+	busy    bool           // it is being split or merged: its members stay
+	resting bool           // it has changed lately: only repairs change it
+	stuck   bool           // the new replica, on filled, does not get ready
+	filled  int            // place
+	avoid   []int          // places of nodes that are not to get a replica of it
+	load    *ReplicaReport // what its leader has measured; nil: it has none
+	weight  int64          // of a replica of it
+	leading int64          // weight of its leadership
 }
 
 func (g *group) wants(node int) bool {
@@ -27,6 +38,14 @@ func (g *group) wants(node int) bool {
 		}
 	}
 	return false
+}
+
+// bytes is how much a new replica of it has to be sent, as far as that is known.
+func (g *group) bytes() int64 {
+	if g.load == nil {
+		return 0
+	}
+	return int64(min(g.load.Bytes, math.MaxInt64))
 }
 
 func (g *group) peer(node int) *peer {

@@ -5,23 +5,23 @@ import (
 	"slices"
 )
 
-// leaders has nodes that drain lead nothing, and the others about as much each.
+// leaders has nodes that drain lead nothing, and the others about as much each: by count, and by load where there is some.
 func (p *planner) leaders() {
 	room := p.limits.Transfers
 	led := make([][]*group, len(p.nodes))
-	total, leaderless := 0, 0
+	total, leaderless := int64(0), int64(0)
 	for i := range p.groups {
 		g := &p.groups[i]
 		switch {
 		case g.leader >= 0:
 			led[g.leader] = append(led[g.leader], g)
-			total++
+			total += g.leading
 		case g.margin() >= 0:
 			leaderless++
 		}
 	}
 	// Those without a known leader may be anybody's by now: as long as there are some, orders are given only for what is sure.
-	slack := p.slack(total) + leaderless
+	slack := p.slack(total, p.mean.ops > 0) + leaderless*unit
 	for _, from := range p.byLeads() {
 		for _, g := range led[from] {
 			if room <= 0 {
@@ -48,7 +48,7 @@ func (p *planner) byLeads() []int {
 }
 
 // transfer plans that a group's leader hands over, if it should and can.
-func (p *planner) transfer(g *group, slack int) bool {
+func (p *planner) transfer(g *group, slack int64) bool {
 	from := &p.nodes[g.leader]
 	to := p.successor(g)
 	if to < 0 {
@@ -56,17 +56,22 @@ func (p *planner) transfer(g *group, slack int) bool {
 	}
 	why := "its node drains"
 	if from.active {
-		if g == p.meta() || g.touched || !g.settled() || from.leads-p.nodes[to].leads <= slack {
+		if g == p.meta() || g.touched || !g.settled() || !evens(g.leading, from.leads, p.nodes[to].leads, slack) || p.unsure(g, to) {
 			return false
 		}
 		why = "its node leads more than others"
 	}
 	if g != p.meta() {
-		from.leads--
-		p.nodes[to].leads++
+		from.leads -= g.leading
+		p.nodes[to].leads += g.leading
 	}
 	p.steps = append(p.steps, Step{Kind: TransferLeader, Range: g.id, From: from.id, To: p.nodes[to].id, Why: why})
 	return true
+}
+
+// unsure tells whether the loads that a transfer would even out are not known well enough: those of what was handed over lately.
+func (p *planner) unsure(g *group, to int) bool {
+	return p.mean.ops > 0 && (g.load.Measured < freshFor || p.nodes[to].fresh)
 }
 
 // successor is the voter that leads least among those that could take over at once; -1 if there is none.

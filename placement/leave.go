@@ -13,7 +13,7 @@ var ErrQuorum = errors.New("placement: the node can't leave")
 // CanLeave tells why a node must stay, as an ErrQuorum: some group would be without a live quorum, or without a place to be. It is
 // nil for a node that may drain or leave.
 func CanLeave(s *State, r Reports, limits Limits, id string) error {
-	v := newView(s, r, limits)
+	v := newView(s, r, 0, limits)
 	at, found := v.index[id]
 	if !found {
 		return ErrUnknownNode
@@ -70,7 +70,7 @@ func (g *group) label() string {
 // Drained tells how many of the groups that a node had when it began to drain it is rid of. They are equal when it has nothing
 // left: nothing wants it, and no group that can be seen has it. Both are 0 for a node that does not drain and has nothing.
 func Drained(s *State, r Reports, limits Limits, id string) (done, total int) {
-	v := newView(s, r, limits)
+	v := newView(s, r, 0, limits)
 	at, found := v.index[id]
 	if !found {
 		return 0, 0

@@ -14,7 +14,7 @@ func New(clusterID string, nodes []Node, partitions, replication int) (*State, e
 	if partitions < 1 || partitions > op.Slots {
 		return nil, fmt.Errorf("placement: %d partitions: a new cluster may have 1 to %d", partitions, op.Slots)
 	}
-	s := &State{ClusterID: clusterID, Replication: replication, NextID: uint32(partitions + 1), Nodes: slices.Clone(nodes)}
+	s := &State{ClusterID: clusterID, Replication: replication, Floor: partitions, NextID: uint32(partitions + 1), Nodes: slices.Clone(nodes)}
 	for i := range s.Nodes {
 		if s.Nodes[i].Status == 0 {
 			s.Nodes[i].Status = Active

@@ -12,18 +12,21 @@ import (
 //   - no edit leaves a group without a live quorum, or gives a replica to a node that is not live and active;
 //   - no more than limits.StepsAtOnce ranges are in flight, and one voter of the meta group;
 //   - a group is changed only by one replica at a time, and only while it has a leader and a live quorum;
-//   - a live replica on an active node moves only when that parts zones, or evens out counts that differ by more than the slack.
-//     So without new events it comes to an end.
+//   - a live replica on an active node moves only when that parts zones, brings neighbours together that are to be merged, or evens out
+//     weights (counts, sizes, loads) that differ by more than the slack, and a range that has changed rests. So it comes to an end;
+//   - what is merged is far from being split, and the other way round. So nothing flaps.
 //
 // Its time is linear in the replicas, but for what each step costs, which is linear in the nodes.
 //
 // now is the time of the cluster's clock.
 func Plan(s *State, r Reports, now op.Timestamp, limits Limits) []Step {
-	p := planner{view: newView(s, r, limits), now: now}
+	p := planner{view: newView(s, r, now, limits), now: now}
 	p.follow()
 	p.metaVoters()
 	p.forget()
 	p.repair()
+	p.split()
+	p.merge()
 	p.spread()
 	p.leaders()
 	return p.steps
@@ -31,15 +34,20 @@ func Plan(s *State, r Reports, now op.Timestamp, limits Limits) []Step {
 
 type planner struct {
 	*view
-	now    op.Timestamp
-	steps  []Step
-	budget int // ranges that may still begin to change
-	pool   pool
+	now      op.Timestamp
+	steps    []Step
+	budget   int // ranges that may still begin to change
+	changing int // splits and merges in flight
+	pool     pool
 }
 
 // exchange plans the edit that a replica, or a vote in the meta group, goes from one node to another; -1 for none.
 func (p *planner) exchange(kind StepKind, g *group, from, to int, why string) {
-	p.steps = append(p.steps, Step{Kind: kind, Range: g.id, From: p.name(from), To: p.name(to), Why: why})
+	step := Step{Kind: kind, Range: g.id, From: p.name(from), To: p.name(to), Why: why}
+	if why == whyStuck {
+		step.Until = p.now.Add(p.limits.AvoidFor.Milliseconds())
+	}
+	p.steps = append(p.steps, step)
 	g.touched = true
 	next := make([]int, 0, len(g.wanted)+1)
 	for _, n := range g.wanted {
@@ -57,12 +65,14 @@ func (p *planner) exchange(kind StepKind, g *group, from, to int, why string) {
 func (p *planner) move(g *group, from, to int, why string) {
 	p.exchange(SetReplicas, g, from, to, why)
 	if from >= 0 {
-		p.nodes[from].replicas--
+		p.nodes[from].weight -= g.weight
 		p.pool.update(from)
 	}
 	if to >= 0 {
-		p.nodes[to].replicas++
+		p.nodes[to].weight += g.weight
 		p.nodes[to].fills++
+		p.nodes[to].filling += g.bytes()
+		p.pool.copying += g.bytes()
 		p.pool.update(to)
 	}
 }
@@ -81,10 +91,4 @@ func (g *group) leaderLast() []int {
 		order = append(order, g.leader)
 	}
 	return order
-}
-
-// slack is by how much two nodes may differ when all have total together.
-func (p *planner) slack(total int) int {
-	takers := max(1, p.count(func(n *node) bool { return n.active && n.live }))
-	return max(1, total/takers*p.limits.SlackPct/100)
 }

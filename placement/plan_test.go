@@ -82,7 +82,7 @@ func TestOldReportsAreNotBelieved(t *testing.T) {
 	if got := best(s, r, limits)[1].node; got != 2 {
 		t.Errorf("the report of n%02d is taken", got)
 	}
-	v := newView(s, r, limits)
+	v := newView(s, r, 0, limits)
 	if v.nodes[3].live || v.nodes[4].live || !v.nodes[2].live {
 		t.Errorf("%+v", v.nodes)
 	}
@@ -262,11 +262,11 @@ func TestJoinMovesItsShare(t *testing.T) {
 	for _, nodes := range []int{3, 5, 20} {
 		c := newCluster(t, 3, nodes, 0, 30, 3)
 		c.settle()
-		before := c.made["its node has more replicas than others"]
+		before := c.made["its node has more than others"]
 		c.edit(func(s *State) error { return s.Join(Node{ID: "m", PeerAddr: "m"}) })
 		c.settle()
 		c.checkEnd()
-		moved, share := c.made["its node has more replicas than others"]-before, 90/(nodes+1)
+		moved, share := c.made["its node has more than others"]-before, 90/(nodes+1)
 		if moved > share || moved < share-2 {
 			t.Errorf("%d nodes: %d moves for a share of %d", nodes, moved, share)
 		}

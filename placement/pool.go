@@ -5,22 +5,25 @@ import (
 	"slices"
 )
 
-// pool is the nodes that may take a replica, by zone: live, active, and not receiving too many. In a zone the emptiest comes
-// first, and so do the zones.
+// pool is the nodes that may take a replica, by zone: live, active, with room on their disks, and not receiving too many or too much. In
+// a zone the emptiest comes first, and so do the zones.
 type pool struct {
-	v      *view
-	zones  [][]int
-	lowest func(a, b int) int
+	v       *view
+	zones   [][]int
+	lowest  func(a, b int) int
+	copying int64 // bytes of all replicas that are being filled
 }
 
 func newPool(v *view) pool {
 	p := pool{v: v, zones: make([][]int, v.zones)}
 	p.lowest = func(a, b int) int {
 		x, y := &v.nodes[a], &v.nodes[b]
-		return cmp.Or(cmp.Compare(x.replicas, y.replicas), cmp.Compare(x.ops, y.ops), cmp.Compare(x.bytes, y.bytes), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(x.weight, y.weight), cmp.Compare(a, b))
 	}
 	for i := range v.nodes {
-		if n := &v.nodes[i]; p.takes(n) {
+		n := &v.nodes[i]
+		p.copying += n.filling
+		if p.takes(n) {
 			p.zones[n.zone] = append(p.zones[n.zone], i)
 		}
 	}
@@ -31,7 +34,15 @@ func newPool(v *view) pool {
 	return p
 }
 
-func (p *pool) takes(n *node) bool { return n.active && n.live && n.fills < p.v.limits.FillsAtOnce }
+func (p *pool) takes(n *node) bool {
+	return n.active && n.live && !n.full && n.fills < p.v.limits.FillsAtOnce && n.filling < p.window()
+}
+
+// window is how many bytes may be on their way at once. One replica may always be.
+func (p *pool) window() int64 { return max(1, p.v.limits.CopyBytesPerSec*copyWindow) }
+
+// room tells whether one more copy of a range may begin.
+func (p *pool) room(g *group) bool { return p.copying == 0 || p.copying+g.bytes() <= p.window() }
 
 // order drops empty zones and sorts the others by their emptiest nodes.
 func (p *pool) order() {
@@ -60,6 +71,9 @@ func (p *pool) update(n int) {
 // emptiest. It is -1 when there is none.
 func (p *pool) pick(g *group, from int) int {
 	found, least := -1, 0
+	if !p.room(g) {
+		return -1
+	}
 	for _, zone := range p.zones {
 		shared := p.v.sharing(g, from, p.v.nodes[zone[0]].zone)
 		if found >= 0 && shared >= least {
@@ -75,20 +89,24 @@ func (p *pool) pick(g *group, from int) int {
 	return found
 }
 
-// pickBelow chooses the emptiest node, with less than most replicas, that takes a replica from a node without sharing its zone
+// pickBelow chooses the emptiest node that takes a replica from a node, so that the two have more alike, without sharing its zone
 // with more than that does. It is -1 when there is none. What it looks at before is what has the range already.
-func (p *pool) pickBelow(g *group, from, most int) int {
+func (p *pool) pickBelow(g *group, from int, slack int64) int {
 	allowed := p.v.sharing(g, from, p.v.nodes[from].zone)
 	found := -1
+	if !p.room(g) {
+		return -1
+	}
+	evens := func(to int) bool { return evens(g.weight, p.v.nodes[from].weight, p.v.nodes[to].weight, slack) }
 	for _, zone := range p.zones {
-		if p.v.nodes[zone[0]].replicas >= most {
+		if !evens(zone[0]) {
 			break
 		}
 		if p.v.sharing(g, from, p.v.nodes[zone[0]].zone) > allowed {
 			continue
 		}
-		if n := p.in(zone, g, from); n >= 0 && p.v.nodes[n].replicas < most && (found < 0 || p.lowest(n, found) < 0) {
-			found, most = n, p.v.nodes[n].replicas
+		if n := p.in(zone, g, from); n >= 0 && evens(n) && (found < 0 || p.lowest(n, found) < 0) {
+			found = n
 		}
 	}
 	return found
@@ -97,7 +115,7 @@ func (p *pool) pickBelow(g *group, from, most int) int {
 // in is the emptiest node of a zone that may take it.
 func (p *pool) in(zone []int, g *group, from int) int {
 	for _, n := range zone {
-		if !g.wants(n) && g.peer(n) == nil && !p.v.clashes(g, n, from) {
+		if !g.wants(n) && g.peer(n) == nil && !slices.Contains(g.avoid, n) && !p.v.clashes(g, n, from) {
 			return n
 		}
 	}

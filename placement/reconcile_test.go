@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 )
 
 // someMembers reads a configuration: a name for each member; upper case: it votes; then "+" when it is live and caught up, "~"
@@ -82,6 +83,9 @@ func TestReconcile(t *testing.T) {
 type fakeGroup struct {
 	leader string
 	conf   []Member
+
+	measuring string // the leader that measures the load
+	measured  time.Duration
 }
 
 func (g *fakeGroup) at(id string) *Member {

@@ -1,10 +1,13 @@
 package placement
 
-const whyRedirect = "the node that is waited for is dead or drains"
+const (
+	whyRedirect = "the node that is waited for is dead or drains"
+	whyStuck    = "the new replica did not catch up in time"
+)
 
 // redirect turns a change that is on its way and can't end to another node: back to the one that is being replaced, if that is
 // well, or else to one that is picked, or else to any that keeps the quorum; or it gives it up (to is -1), if it was for a node
-// that drains and the others are enough.
+// that drains or does not get ready, and the others are enough.
 func (p *planner) redirect(g *group, pick func(g *group, from int) int) (from, to int, ok bool) {
 	if from = p.awaited(g); from < 0 {
 		return -1, -1, false
@@ -13,7 +16,7 @@ func (p *planner) redirect(g *group, pick func(g *group, from int) int) (from, t
 	if to < 0 {
 		to = pick(g, from)
 	}
-	if to < 0 && drains(&p.nodes[from]) && len(g.wanted) > g.least && g.survives(from, -1) {
+	if to < 0 && (g.stuck || drains(&p.nodes[from])) && len(g.wanted) > g.least && g.survives(from, -1) {
 		return from, -1, true
 	}
 	if to < 0 {
@@ -30,7 +33,7 @@ func (p *planner) awaited(g *group) int {
 		if g.votes(n) {
 			continue
 		}
-		if filling = true; dead(&p.nodes[n]) || drains(&p.nodes[n]) {
+		if filling = true; dead(&p.nodes[n]) || drains(&p.nodes[n]) || g.stuck && n == g.filled {
 			return n
 		}
 	}

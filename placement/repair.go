@@ -27,7 +27,11 @@ func (p *planner) repair() {
 		if g.inFlight() {
 			p.budget--
 			if from, to, ok := p.redirect(g, p.pool.pick); ok {
-				p.move(g, from, to, whyRedirect)
+				why := whyRedirect
+				if g.stuck {
+					why = whyStuck
+				}
+				p.move(g, from, to, why)
 			}
 		} else if trouble := p.trouble(g); trouble < troubles && g.movable() {
 			queues[trouble] = append(queues[trouble], g)
@@ -130,7 +134,7 @@ func (p *planner) drop(g *group) bool {
 	slices.SortStableFunc(order, func(a, b int) int {
 		x, y := &p.nodes[a], &p.nodes[b]
 		return cmp.Or(cmp.Compare(number(x.live), number(y.live)), cmp.Compare(number(a == g.leader), number(b == g.leader)),
-			cmp.Compare(p.sharing(g, b, y.zone), p.sharing(g, a, x.zone)), cmp.Compare(y.replicas, x.replicas))
+			cmp.Compare(p.sharing(g, b, y.zone), p.sharing(g, a, x.zone)), cmp.Compare(y.weight, x.weight))
 	})
 	for _, from := range order {
 		if g.survives(from, -1) {

@@ -16,17 +16,21 @@ import (
 // cluster is a fake one: groups with leaders that reconcile, nodes that live, die and report, and a planner that is asked every
 // few ticks. A tick is 20 s.
 type cluster struct {
-	t      testing.TB
-	rnd    *rand.Rand
-	s      *State
-	limits Limits
-	down   map[string]time.Duration // nodes that are dead, and since when
-	ids    []uint32
-	groups map[uint32]*fakeGroup
-	terms  map[uint32]uint64
-	made   map[string]int // steps, by their reasons
-	joined int
-	now    op.Timestamp
+	t        testing.TB
+	rnd      *rand.Rand
+	s        *State
+	limits   Limits
+	down     map[string]time.Duration // nodes that are dead, and since when
+	ids      []uint32
+	groups   map[uint32]*fakeGroup
+	terms    map[uint32]uint64
+	made     map[string]int // steps, by their reasons
+	joined   int
+	now      op.Timestamp
+	world    *world          // what is asked of the cluster; nil: nothing
+	sick     map[string]bool // nodes on which new replicas never catch up
+	changing int             // splits and merges in flight
+	used     map[uint32]bool // ids of partitions that are or were
 }
 
 const tick = 20 * time.Second
@@ -37,7 +41,7 @@ func newCluster(t testing.TB, seed uint64, nodes, zones, partitions, replication
 		t.Fatal(err)
 	}
 	c := &cluster{t: t, rnd: rand.New(rand.NewPCG(seed, 2)), s: s, limits: DefaultLimits(), down: map[string]time.Duration{},
-		groups: map[uint32]*fakeGroup{}, terms: map[uint32]uint64{}, made: map[string]int{}}
+		groups: map[uint32]*fakeGroup{}, terms: map[uint32]uint64{}, made: map[string]int{}, sick: map[string]bool{}, used: map[uint32]bool{}}
 	c.found(fsm.Meta, s.MetaGoal())
 	for i := range s.Ranges {
 		c.found(s.Ranges[i].ID, s.RangeGoal(&s.Ranges[i]))
@@ -51,6 +55,7 @@ func (c *cluster) found(id uint32, goal Goal) {
 		g.conf = append(g.conf, Member{ID: p.ID, Addr: p.Addr, Voter: true, CaughtUp: true, Live: true})
 	}
 	c.ids, c.groups[id] = append(c.ids, id), g
+	c.used[id] = true
 }
 
 func (c *cluster) live(id string) bool { _, down := c.down[id]; return !down }
@@ -77,7 +82,11 @@ func (c *cluster) tick() {
 			}
 			c.elect(id, g)
 		}
+		if g.measured += tick; g.measuring != g.leader {
+			g.measuring, g.measured = g.leader, tick
+		}
 	}
+	c.endChanges()
 }
 
 func (c *cluster) elect(id uint32, g *fakeGroup) {
@@ -85,7 +94,7 @@ func (c *cluster) elect(id uint32, g *fakeGroup) {
 	for i := range g.conf {
 		m := &g.conf[i]
 		m.Live = c.live(m.ID)
-		m.CaughtUp = m.Live && (m.CaughtUp || c.rnd.IntN(2) == 0)
+		m.CaughtUp = m.Live && (m.CaughtUp || !c.sick[m.ID] && c.rnd.IntN(2) == 0)
 		if m.Voter && m.CaughtUp {
 			able = append(able, m.ID)
 		}
@@ -114,6 +123,9 @@ func (c *cluster) reports() Reports {
 			}
 		}
 	}
+	if c.world != nil {
+		c.measure(r)
+	}
 	return r
 }
 
@@ -139,6 +151,14 @@ func (c *cluster) do(steps []Step) {
 		c.t.Fatalf("%d ranges in flight: %v", now, steps)
 	}
 	places := c.s.places()
+	changing := 0
+	for i := range c.s.Changes {
+		changing += number(c.s.Changes[i].Kind != SetReplicas)
+	}
+	if changing > max(c.limits.SplitsAtOnce, c.changing) {
+		c.t.Fatalf("%d splits and merges in flight: %v", changing, steps)
+	}
+	c.changing = changing
 	for _, step := range steps {
 		c.made[step.Why]++
 		if step.Kind == SetReplicas {
@@ -385,7 +405,7 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	for _, why := range []string{"its node is dead", "its node drains", "there are too few replicas", "there are too many replicas", "two replicas are in one zone",
-		whyRedirect, "its node drains, and no other can take it over", "its node has more replicas than others",
+		whyRedirect, "its node drains, and no other can take it over", "its node has more than others",
 		"its node leads more than others", "there are too few voters", "there are too many voters",
 		"it is leaving, and has nothing left"} {
 		if made[why] == 0 {

@@ -24,6 +24,7 @@ type State struct {
 	NextID      uint32   // the next partition's id; ids are never used again
 	Nodes       []Node   // by ID, in order
 	MetaVoters  []string // ids of the voters of the meta group, at most MaxMetaVoters; every other node follows without a vote
+	Floor       int      // ranges are not merged further than to so many
 	Ranges      []Range  // tile the space, in order
 	Changes     []Change // steps in flight, by Range, in order
 	Cooldowns   []Cooldown

@@ -156,6 +156,7 @@ func TestCheckRefuses(t *testing.T) {
 		"replica that left":   func(s *State) { s.Nodes[0].Status, s.Nodes[0].Departed, s.MetaVoters = Left, 1, []string{"n01"} },
 		"born twice":          func(s *State) { s.Ranges[1].Born = []string{"n00", "n00"} },
 		"born without id":     func(s *State) { s.Ranges[1].Born = []string{""} },
+		"negative floor":      func(s *State) { s.Floor = -1 },
 		"two changes":         func(s *State) { s.Changes = []Change{{Kind: SetReplicas, Range: 1}, {Kind: SetReplicas, Range: 1}} },
 		"changes' order":      func(s *State) { s.Changes = []Change{{Kind: SetReplicas, Range: 2}, {Kind: SetReplicas, Range: 1}} },
 		"change of no range":  func(s *State) { s.Changes = []Change{{Kind: SetReplicas, Range: 4}} },
@@ -235,7 +236,7 @@ func TestGolden(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	first := full(t)
-	first.Changes, first.Cooldowns = nil, nil
+	first.Changes, first.Cooldowns, first.Floor = nil, nil, len(first.Ranges)
 	if s, err := Decode(goldenBytes(t, "testdata/state-1.golden")); err != nil || !reflect.DeepEqual(s, first) {
 		t.Errorf("format 1: %+v, %v", s, err)
 	}

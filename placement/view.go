@@ -1,6 +1,9 @@
 package placement
 
-import "kahuna/fsm"
+import (
+	"kahuna/fsm"
+	"kahuna/op"
+)
 
 // view is State and Reports brought together, with nodes as places in State.Nodes. It is made in one walk over both.
 type view struct {
@@ -11,6 +14,7 @@ type view struct {
 	groups []group // as State.Ranges, and the meta group at the end
 	zones  int     // of all nodes
 	open   int     // zones with a node that takes replicas
+	mean   mean
 }
 
 // node is a node with what it has. Counts follow the steps as they are planned.
@@ -22,15 +26,16 @@ type node struct {
 	left     bool
 	zone     int
 	addr     string
-	replicas int // that it is wanted for
-	leads    int
-	fills    int // replicas that it is receiving
-	reported int // ranges' replicas that it says it has
-	bytes    uint64
-	ops      uint64
+	full     bool  // its disk is
+	fresh    bool  // it has begun lately to lead something, the load of which is not known yet
+	fills    int   // replicas that it is receiving
+	filling  int64 // bytes of them
+	reported int   // ranges' replicas that it says it has
+	weight   int64 // of the replicas that it is wanted for
+	leads    int64 // weight of what it leads
 }
 
-func newView(s *State, r Reports, limits Limits) *view {
+func newView(s *State, r Reports, now op.Timestamp, limits Limits) *view {
 	v := &view{s: s, limits: limits, index: make(map[string]int, len(s.Nodes)), nodes: make([]node, len(s.Nodes))}
 	zones := map[string]int{}
 	for i := range s.Nodes {
@@ -47,7 +52,7 @@ func newView(s *State, r Reports, limits Limits) *view {
 			own += number(report.Replicas[j].Range != fsm.Meta)
 		}
 		v.nodes[i] = node{id: n.ID, zone: zone, addr: n.PeerAddr, reported: own, active: n.Status == Active, left: n.Status == Left,
-			live: known && report.live(limits), dead: known && report.Age >= limits.DeadAfter}
+			live: known && report.live(limits), dead: known && report.Age >= limits.DeadAfter, full: report.full()}
 	}
 	v.zones = len(zones)
 	taken := make([]bool, v.zones)
@@ -58,6 +63,8 @@ func newView(s *State, r Reports, limits Limits) *view {
 		}
 	}
 	v.addGroups(best(s, r, limits))
+	v.weigh()
+	v.cool(now)
 	return v
 }
 
@@ -119,10 +126,9 @@ func (v *view) addGroups(reports map[uint32]*source) {
 			peers = v.appendConf(peers, report)
 			g.conf = peers[from:len(peers):len(peers)]
 			if report.Leads {
-				g.leader = report.node
+				g.leader, g.load = report.node, report.ReplicaReport
 			}
 		}
-		v.countGroup(g, reports[id])
 	}
 	for i := range v.s.Ranges {
 		r := &v.s.Ranges[i]
@@ -153,27 +159,6 @@ func (v *view) appendConf(peers []peer, report *source) []peer {
 		peers = append(peers, p)
 	}
 	return peers
-}
-
-// countGroup adds a range's replicas to what nodes have. The meta group's cost next to nothing.
-func (v *view) countGroup(g *group, report *source) {
-	if g.id == fsm.Meta {
-		return
-	}
-	for _, n := range g.wanted {
-		node := &v.nodes[n]
-		node.replicas++
-		if report != nil {
-			node.bytes += report.Bytes
-			node.ops += report.OpsPerSec
-		}
-		if len(g.conf) > 0 && !g.votes(n) {
-			node.fills++
-		}
-	}
-	if g.leader >= 0 {
-		v.nodes[g.leader].leads++
-	}
 }
 
 func (v *view) count(ok func(*node) bool) (n int) {
