@@ -155,7 +155,9 @@ func (r *Replica) proposeEntry(units []*Pending) (entry, error) {
 	}
 	data = fsm.AppendNumbers(data, numbers)
 	r.stats.entries.Add(1)
-	r.stats.ops.Add(uint64(ops))
+	if all := r.stats.ops.Add(uint64(ops)); ops > 0 {
+		r.meter.sample(all-uint64(ops), all, units[all%uint64(len(units))].ops)
+	}
 	r.writing.begin(data)
 	fate := r.fates.begin(first, term, r.machine.Restores())
 	return entry{units: units, proposal: r.group.Propose(data), data: data, admitted: first > 0, fate: fate}, nil

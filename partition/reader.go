@@ -16,7 +16,8 @@ func (r *Replica) Read(ctx context.Context, at op.Timestamp, ops []op.Op) ([]op.
 	if r.term.Load() == 0 {
 		return nil, ErrNotLeader
 	}
-	r.stats.reads.Add(uint64(len(ops)))
+	all := r.stats.reads.Add(uint64(len(ops)))
+	r.meter.sample(all-uint64(len(ops)), all, ops)
 	if o, ok := ops[0].(*op.Advise); ok && len(ops) == 1 {
 		res, err := r.advise(ctx, o)
 		return []op.Result{res}, err

@@ -82,6 +82,7 @@ type Replica struct {
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 	stats    counters
+	meter    meter
 }
 
 // entriesInFlight is how many entries of one partition wait for their turn to be completed, beside the one that is being completed and
