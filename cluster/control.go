@@ -44,17 +44,15 @@ func (n *Node) controlOnce() error {
 	if err != nil || !found {
 		return err
 	}
-	s, err := placement.Decode(doc.Value)
+	s, err := n.decodeState(doc)
 	if err != nil {
 		return err
 	}
-	limits := placement.DefaultLimits()
-	limits.DeadAfter = n.cfg.DeadAfter
 	now := n.oracle.about()
 	if now == 0 {
 		return nil
 	}
-	steps := placement.Plan(s, n.reports(s), now, limits)
+	steps := placement.Plan(s, n.reports(s), now, n.limits())
 	if len(steps) == 0 {
 		return nil
 	}
@@ -79,6 +77,21 @@ func (n *Node) controlOnce() error {
 	return errors.Join(errs...)
 }
 
+// limits bound what is planned.
+func (n *Node) limits() placement.Limits {
+	l := n.cfg.Limits
+	l.DeadAfter = n.cfg.DeadAfter
+	return l
+}
+
+// decodeState gives the cluster's state that a document has: the one that is known here, if it is that.
+func (n *Node) decodeState(doc Document) (*placement.State, error) {
+	if routes := n.router.routes.Load(); routes.version == doc.Version {
+		return routes.state, nil
+	}
+	return placement.Decode(doc.Value)
+}
+
 // reports are what the members of the cluster said of themselves lately. Of one that has said nothing since this node began to lead,
 // it is known only for how long that is.
 func (n *Node) reports(s *placement.State) placement.Reports {
@@ -88,9 +101,11 @@ func (n *Node) reports(s *placement.State) placement.Reports {
 		seen, ok := n.sights.get(id)
 		switch {
 		case id == n.identity.Node():
-			r[id] = placement.NodeReport{Replicas: n.ownSight().Replicas}
+			r[id] = n.ownReport()
 		case ok && seen.at >= n.controlling:
-			r[id] = placement.NodeReport{Age: now - seen.at, Replicas: seen.sight.Replicas}
+			report := seen.sight.report(now)
+			report.Age = now - seen.at
+			r[id] = report
 		default:
 			r[id] = placement.NodeReport{Age: now - n.controlling, Unheard: true}
 		}

@@ -2,7 +2,7 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
+	"encoding/binary"
 	"maps"
 	"slices"
 	"sync"
@@ -15,6 +15,8 @@ import (
 // Nodes look at each other: the leaders of groups at their members, to know who is alive and has caught up, and the leader of the
 // meta group at all nodes, to know what there is to do. What was seen is a hint for decisions that are checked where they are
 // carried out; no read or write rests on it.
+//
+// Who looks again is told only what is new since the last time: replicas of which nothing is asked cost nothing.
 const (
 	lookInterval = time.Second
 	lookTimeout  = time.Second
@@ -23,20 +25,6 @@ const (
 	// caughtUpWithin is how many entries a replica that has caught up may be behind.
 	caughtUpWithin = 256
 )
-
-// sight is what a node says about itself.
-type sight struct {
-	Replicas []placement.ReplicaReport
-}
-
-func (s *sight) replica(id uint32) *placement.ReplicaReport {
-	for i := range s.Replicas {
-		if s.Replicas[i].Range == id {
-			return &s.Replicas[i]
-		}
-	}
-	return nil
-}
 
 // sights are what other nodes said last, and when.
 type sights struct {
@@ -56,13 +44,23 @@ func (s *sights) get(node string) (seenNode, bool) {
 	return seen, ok
 }
 
+// of is what a node said, also if that is nothing yet.
+func (s *sights) of(node string) *sight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seen, ok := s.seen[node]; ok {
+		return seen.sight
+	}
+	return newSight()
+}
+
 func (s *sights) put(node string, what *sight, at time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seen == nil {
 		s.seen = map[string]seenNode{}
 	}
-	s.seen[node] = seenNode{what, at}
+	s.seen[node] = seenNode{what, max(at, s.seen[node].at)}
 }
 
 // keep drops what nodes said that are not members any more.
@@ -80,14 +78,23 @@ func (n *Node) lookAround() {
 	for _, node := range n.watched() {
 		asking.Go(func() {
 			began := n.cfg.Clock.Mono()
-			answer, err := n.hub.Call(ctx, node, callLook, nil)
-			var what sight
-			if err == nil && json.Unmarshal(answer, &what) == nil {
-				n.sights.put(node, &what, began)
+			if what, err := n.look(ctx, node, n.sights.of(node)); err == nil {
+				n.sights.put(node, what, began)
 			}
 		})
 	}
 	asking.Wait()
+}
+
+// look asks a node what is new since it was asked last, adds that to what it said then, and gives it.
+func (n *Node) look(ctx context.Context, node string, old *sight) (*sight, error) {
+	began := n.cfg.Clock.Mono()
+	since := old.version()
+	answer, err := n.hub.Call(ctx, node, callLook, binary.AppendUvarint(binary.AppendUvarint(nil, since.life), since.seq))
+	if err != nil {
+		return nil, err
+	}
+	return old, old.learn(answer, began)
 }
 
 // watched are the nodes that this one has to know about.
@@ -113,15 +120,22 @@ func (n *Node) watched() (nodes []string) {
 	return nodes
 }
 
-// handleLook tells how this node's replicas are.
-func (n *Node) handleLook(context.Context, []byte) ([]byte, error) { return json.Marshal(n.ownSight()) }
-
-func (n *Node) ownSight() *sight {
-	var s sight
-	for _, r := range n.Replicas() {
-		status := r.Group().Status()
-		one := placement.ReplicaReport{Range: r.ID(), Leads: r.Leads(), Term: status.Term, Applied: status.Applied, Members: n.members(r), Empty: !r.Machine().Filled()}
-		s.Replicas = append(s.Replicas, one)
+// handleLook tells how this node and its replicas are.
+func (n *Node) handleLook(_ context.Context, body []byte) ([]byte, error) {
+	life, rest, err := takeUint(body)
+	if err != nil {
+		return nil, notDone(errRequest)
 	}
-	return &s
+	seq, rest, err := takeUint(rest)
+	if err != nil || len(rest) > 0 {
+		return nil, notDone(errRequest)
+	}
+	n.refresh()
+	return n.own.since(version{life, seq}, n.cfg.Clock.Mono()), nil
+}
+
+// ownReport is what this node says of itself.
+func (n *Node) ownReport() placement.NodeReport {
+	n.refresh()
+	return n.own.report(n.cfg.Clock.Mono())
 }

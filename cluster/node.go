@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -18,6 +19,7 @@ import (
 	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/partition"
+	"kahuna/placement"
 	"kahuna/raftgroup"
 	"kahuna/raftgroup/wal"
 	"kahuna/storage"
@@ -52,7 +54,8 @@ type Config struct {
 	ClientAddr  string
 	ClusterAddr string
 	Zone        string
-	DeadAfter   time.Duration // of silence of a node, after which its replicas are made anew elsewhere; 5 min
+	DeadAfter   time.Duration    // of silence of a node, after which its replicas are made anew elsewhere; 5 min
+	Limits      placement.Limits // of what this node plans when it leads the meta group, but for DeadAfter; zero: placement.DefaultLimits
 
 	// KeepLeaders keeps this node, when it plans, from moving leaders. For simulations with faults: a transfer that is interrupted leaks
 	// two goroutines of hashicorp/raft, with which no bubble of testing/synctest can end.
@@ -109,6 +112,9 @@ func (c *Config) setDefaults() {
 	duration(&c.ClockJumpMax, 366*24*time.Hour)
 	duration(&c.CheckpointInterval, 10*time.Second)
 	duration(&c.HistoryRetention, 24*time.Hour)
+	if c.Limits == (placement.Limits{}) {
+		c.Limits = placement.DefaultLimits()
+	}
 	if c.OnFault == nil {
 		c.OnFault = func(error) {}
 	}
@@ -128,6 +134,9 @@ type Node struct {
 	hub         *hub.Hub
 	sights      sights
 	presence    presence
+	own         ownReports
+	sizes       atomic.Pointer[map[uint32]sized]
+	used        atomic.Uint64 // bytes of the store and the log
 	controlling time.Duration // since when, on the monotonic clock, this node leads the meta group; for control only
 	store       *storage.Store
 	log         *wal.Log
@@ -165,6 +174,7 @@ func Open(cfg Config) (*Node, error) {
 	cfg.setDefaults()
 	n := &Node{cfg: cfg, starting: errors.New("the node is starting"), births: newBirths(), stepping: make(chan struct{}, 1)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.own.life = uint64(cfg.Clock.Wall().UnixNano())
 	n.waiters = &partition.Quota{Max: int64(cfg.WaitersMax)}
 	n.disk = diskGuard{free: cfg.DiskFree, reserve: cfg.DiskReserveBytes}
 	if err := n.open(); err != nil {
@@ -172,6 +182,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n.start(n.keepState)
 	n.start(n.join)
+	n.start(n.watchSizes)
 	n.start(n.tend)
 	n.start(n.control)
 	n.start(n.bear)

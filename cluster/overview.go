@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -41,8 +40,7 @@ func (n *Node) Overview(ctx context.Context) (*Overview, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFault, err)
 	}
-	o := &Overview{State: s, Version: doc.Version, limits: placement.DefaultLimits()}
-	o.limits.DeadAfter = n.cfg.DeadAfter
+	o := &Overview{State: s, Version: doc.Version, limits: n.limits()}
 	o.Reports = n.askAll(ctx, s)
 	return o, nil
 }
@@ -71,15 +69,13 @@ func (n *Node) askAll(ctx context.Context, s *placement.State) placement.Reports
 // ask asks a node how it is. Of one that does not answer it is known only for how long that is, if it was seen before.
 func (n *Node) ask(ctx context.Context, id string) (r placement.NodeReport, ok bool) {
 	if id == n.identity.Node() {
-		return placement.NodeReport{Replicas: n.ownSight().Replicas}, true
+		return n.ownReport(), true
 	}
-	var what sight
-	answer, err := n.hub.Call(ctx, id, callLook, nil)
-	if err == nil && json.Unmarshal(answer, &what) == nil {
-		return placement.NodeReport{Replicas: what.Replicas}, true
+	if what, err := n.look(ctx, id, newSight()); err == nil {
+		return what.report(n.cfg.Clock.Mono()), true
 	}
 	seen, ok := n.sights.get(id)
-	return placement.NodeReport{Age: max(n.cfg.Clock.Mono()-seen.at, placement.DefaultLimits().LiveWithin+1)}, ok
+	return placement.NodeReport{Age: max(n.cfg.Clock.Mono()-seen.at, n.limits().LiveWithin+1)}, ok
 }
 
 // Live tells whether a node answered.

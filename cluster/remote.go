@@ -21,7 +21,7 @@ const (
 	callRead     hub.Kind = 0x21 // partition, timestamp, unit
 	callClock    hub.Kind = 0x22 // how many timestamps
 	callJoin     hub.Kind = 0x23 // a node
-	callLook     hub.Kind = 0x24 // nothing: how the node's replicas are
+	callLook     hub.Kind = 0x24 // what is known of it: what is new of how the node and its replicas are
 	callWhoIs    hub.Kind = 0x25 // partition: the members of its group
 	callTransfer hub.Kind = 0x26 // partition, node: hand the leadership over
 	// 0x27 is free.

@@ -55,8 +55,12 @@ func (n *Node) tendGroups() (acted bool) {
 }
 
 // members are a group's members as its leader sees them.
-func (n *Node) members(r *partition.Replica) (members []placement.Member) {
+func (n *Node) members(r *partition.Replica) []placement.Member {
 	status := r.Group().Status()
+	return n.membersOf(r, &status)
+}
+
+func (n *Node) membersOf(r *partition.Replica, status *raftgroup.Status) (members []placement.Member) {
 	now := n.cfg.Clock.Mono()
 	for _, p := range status.Peers {
 		m := placement.Member{ID: p.ID, Addr: p.Addr, Voter: p.Voter}

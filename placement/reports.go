@@ -26,8 +26,8 @@ func (n *NodeReport) live(l Limits) bool { return !n.Unheard && n.Age <= l.LiveW
 const diskFullPct = 85
 
 func (n *NodeReport) full() bool {
-	all := n.DiskUsed + n.DiskFree
-	return all > 0 && n.DiskUsed/100 >= all/100*diskFullPct/100
+	all := float64(n.DiskUsed + n.DiskFree)
+	return all > 0 && float64(n.DiskUsed) >= all*diskFullPct/100
 }
 
 // ReplicaReport is what a node said of one of its replicas, that of the meta group too (its id is fsm.Meta). What is below Members

@@ -76,3 +76,11 @@ func digits(key []byte) float64 {
 	copy(b[:], key)
 	return float64(binary.BigEndian.Uint64(b[:]))
 }
+
+// Slots are the first and the last slot that a span may have something of.
+func (s *Span) Slots() (first, last uint16) {
+	if len(s.First) < 4 || len(s.Last) < 4 || !bytes.Equal(s.First[:2], s.Last[:2]) || !positioned(Kind(s.First[0])) {
+		return 0, op.Slots - 1
+	}
+	return binary.BigEndian.Uint16(s.First[2:]), binary.BigEndian.Uint16(s.Last[2:])
+}
