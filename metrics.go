@@ -25,6 +25,10 @@ func gauge(name, help string, value func(*cluster.Stats, *server.Stats) float64)
 var metrics = []metric{
 	gauge("partitions", "Partitions with a replica on this node.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.Replicas) }),
 	gauge("partitions_led", "Partitions that this node leads.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.Leaders) }),
+	gauge("partitions_led_bytes", "Size in the store of the partitions that this node leads, about.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.LedBytes) }),
+	gauge("operations_per_second", "Reads and writes of the partitions that this node leads, over the last minute or so.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.OpsPerSec) }),
+	gauge("replica_changes_in_flight", "Partitions whose replicas change, in the whole cluster.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.Moving) }),
+	gauge("splits_in_flight", "Splits and merges of partitions on their way, in the whole cluster.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.Splitting) }),
 	counter("operations_written_total", "Operations that were put into logs.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.OpsWritten) }),
 	counter("operations_read_total", "Operations that were read without a log entry.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.OpsRead) }),
 	gauge("operations_waiting", "Operations that wait for a log entry.", func(n *cluster.Stats, _ *server.Stats) float64 { return float64(n.Waiting) }),

@@ -31,6 +31,7 @@ import (
 	"kahuna/mvcc"
 	"kahuna/op"
 	"kahuna/peer"
+	"kahuna/placement"
 	"kahuna/script"
 	"kahuna/server"
 	"kahuna/txn/coord"
@@ -96,7 +97,15 @@ func clusterConfig(cfg *config.Config, ports *ports, identity *cluster.Identity,
 		QueueBytesMax: int(cfg.QueueBytesMax), MemtableBytes: cfg.MemtableBytes, BlockCacheBytes: cfg.BlockCacheBytes,
 		RecordsKept: cfg.TransactionRecord, ClockBound: cfg.ClockBound, ClockJumpMax: cfg.ClockJumpMax, LogSegmentBytes: cfg.LogSegmentBytes, CheckpointInterval: cfg.CheckpointInterval, DiskReserveBytes: uint64(cfg.DiskReserveBytes),
 		HistoryRetention: cfg.HistoryRetention, HistoryCollectRate: cfg.HistoryCollectRate, HistoryHoldsMax: cfg.HistoryHoldsMax,
+		Limits: planLimits(cfg),
 	}
+}
+
+func planLimits(cfg *config.Config) placement.Limits {
+	l := placement.DefaultLimits()
+	l.SplitLoad, l.SplitBytes, l.MergeAfter = uint64(cfg.SplitOps), uint64(cfg.SplitBytes), cfg.MergeAfter
+	l.CopyBytesPerSec, l.StepsAtOnce = cfg.CopyBytes, cfg.ReplicaChangesMax
+	return l
 }
 
 func commandLimits(cfg *config.Config) commands.Limits {
@@ -200,7 +209,9 @@ func placementFields(s *cluster.Stats) []commands.Field {
 	if s.Placement != nil {
 		placement = strings.ReplaceAll(s.Placement.Error(), "\n", "; ")
 	}
-	return []commands.Field{{Name: "leads", Value: strings.ReplaceAll(leads, " ", ",")}, {Name: "placement", Value: placement}}
+	return []commands.Field{{Name: "leads", Value: strings.ReplaceAll(leads, " ", ",")}, {Name: "placement", Value: placement},
+		{Name: "replica_changes_in_flight", Value: fmt.Sprint(s.Moving)}, {Name: "splits_in_flight", Value: fmt.Sprint(s.Splitting)},
+		{Name: "operations_per_second_led_here", Value: fmt.Sprint(s.OpsPerSec)}, {Name: "bytes_led_here", Value: fmt.Sprint(s.LedBytes)}}
 }
 
 // replicaFields are what INFO tells of reads on replicas.

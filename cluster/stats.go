@@ -6,6 +6,7 @@ import (
 
 	"kahuna/fsm"
 	"kahuna/op"
+	"kahuna/placement"
 )
 
 // Stats are a node's figures.
@@ -18,6 +19,10 @@ type Stats struct {
 	Replicas    int // on this node
 	Leaders     int
 	Led         []uint32 // the partitions that this node believes to lead, 0 (meta) among them, rising
+	Moving      int      // partitions whose replicas change, in the whole cluster, as this node knows it
+	Splitting   int      // splits and merges on their way
+	OpsPerSec   uint64   // of what this node leads, over the last minute or so
+	LedBytes    uint64   // of what this node leads, about
 	Placement   error    // what is still to be done, as far as this node knows, until all replicas are where they are to be; nil: nothing
 	OpsWritten  uint64
 	OpsRead     uint64
@@ -69,6 +74,18 @@ func (n *Node) Stats() Stats {
 		}
 	}
 	s.Readers = n.feeds.waiting()
+	for i := range state.Changes {
+		if state.Changes[i].Kind == placement.SetReplicas {
+			s.Moving++
+		} else {
+			s.Splitting++
+		}
+	}
+	own := n.ownReport()
+	s.OpsPerSec = own.OpsPerSec
+	for i := range own.Replicas {
+		s.LedBytes += own.Replicas[i].Bytes
+	}
 	slices.Sort(s.Led)
 	s.Placement = errors.Join(state.Complete(), n.Placed())
 	log := n.log.Stats()

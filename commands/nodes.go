@@ -127,7 +127,7 @@ func (c *call) nodeMap(all *cluster.Overview, n *placement.Node, more []detail) 
 	fields := []detail{{"id", n.ID}, {"name", n.Name}, {"status", n.Status.String()}, {"answers", yesNo(all.Live(n.ID))}, {"zone", n.Zone},
 		{"client-address", n.ClientAddr}, {"cluster-address", n.ClusterAddr}, {"peer-address", n.PeerAddr}, {"meta", metaRole(all, n.ID)},
 		{"leads", len(leads)}, {"follows", len(follows)}}
-	c.details(append(fields, more...))
+	c.details(append(append(fields, nodeFigures(all, n.ID)...), more...))
 }
 
 // groupsOf are the partitions that a node leads, and the others of which it has replicas, as it says itself.

@@ -84,7 +84,7 @@ func parsePartitionList(p *parser) request {
 		c.w.Array(len(all.State.Ranges) + 1)
 		c.details(metaDetails(all))
 		for i := range all.State.Ranges {
-			c.details(rangeDetails(all, &all.State.Ranges[i]))
+			c.details(append(rangeDetails(all, &all.State.Ranges[i]), rangeFigures(all, &all.State.Ranges[i])...))
 		}
 		return nil
 	})
@@ -102,7 +102,7 @@ func rangeDetails(all *cluster.Overview, r *placement.Range) []detail {
 		to = border(r.To)
 	}
 	return []detail{{"id", int(r.ID)}, {"from", border(r.From)}, {"to", to}, {"leader", nodeName(all, leader)}, {"replicas", nodeNames(all, r.Replicas)},
-		{"epoch", r.Epoch}, {"step", step(all.State, r.ID)}}
+		{"epoch", r.Epoch}, {"step", step(all, r.ID)}}
 }
 
 // border is where a partition begins, or the next one after it: a slot, and a name where that is cut.
@@ -141,7 +141,7 @@ func parsePartitionInfo(p *parser) request {
 			if r == nil {
 				return userError("ERR there is no such partition; PARTITION LIST shows them")
 			}
-			fields = rangeDetails(all, r)
+			fields = append(rangeDetails(all, r), rangeFigures(all, r)...)
 		}
 		_, said := all.Leader(id)
 		c.partitionInfo(all, id, fields, said)
@@ -150,8 +150,8 @@ func parsePartitionInfo(p *parser) request {
 }
 
 // step says which change a partition is in; nothing when it is in none.
-func step(s *placement.State, id uint32) string {
-	switch c := s.Change(id); {
+func step(all *cluster.Overview, id uint32) string {
+	switch c := all.State.Change(id); {
 	case c == nil:
 		return ""
 	case c.Kind == placement.Split:
@@ -159,7 +159,18 @@ func step(s *placement.State, id uint32) string {
 	case c.Kind == placement.Merge:
 		return fmt.Sprintf("merge of partitions %d and %d", c.Range, c.Other)
 	}
-	return "its replicas change"
+	return "a replica goes" + between(all, c.From, c.To)
+}
+
+// between says from where, if it is from somewhere, and to where something goes.
+func between(all *cluster.Overview, from, to string) (text string) {
+	if from != "" {
+		text = " from " + nodeName(all, from)
+	}
+	if to != "" {
+		text += " to " + nodeName(all, to)
+	}
+	return text
 }
 
 // replicaAge is how old what this node's replica of a partition would answer after READONLY is: 0 where it leads, -1 when it would not answer.

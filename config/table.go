@@ -246,6 +246,19 @@ func clusterSettings(c *Config) []Setting {
 		{Key: "node-dead-after-ms", value: milliseconds(&c.NodeDeadAfter, 5*time.Minute, 5*time.Second, 30*day),
 			Help: "After how many milliseconds of silence a node's replicas are made anew on others. Shorter survives a second loss sooner; " +
 				"longer spares the copying when a node is only restarted."},
+		{Key: "split-ops-per-second", value: integer(&c.SplitOps, 20000, 0, 1<<30),
+			Help: "Reads and writes per second, for a minute, from which a partition is split where that halves them, if there are other " +
+				"nodes. Fewer spread load sooner; each partition costs memory and makes log entries smaller. 0: never."},
+		{Key: "split-bytes", value: integer[int64](&c.SplitBytes, 512*mib, 0, 1024*gib),
+			Help: "Bytes in the store from which a partition is split in two. Smaller ones are copied and moved in less time. 0: never."},
+		{Key: "merge-after-ms", value: milliseconds(&c.MergeAfter, 15*time.Minute, 0, 30*day),
+			Help: "For how many milliseconds two neighbouring partitions must have had less than a quarter of what a partition is split for " +
+				"to be merged. There are never fewer than the cluster began with, and than it has nodes. 0: never."},
+		{Key: "copy-bytes-per-second", value: integer[int64](&c.CopyBytes, 64*mib, 1*mib, 16*gib),
+			Help: "How many bytes of new replicas are begun to be copied, in the whole cluster, for each second: ten seconds' worth may be " +
+				"on its way, or one replica. More repairs sooner, and leaves less of network and disks for clients."},
+		{Key: "replica-changes-max", value: integer(&c.ReplicaChangesMax, 64, 1, 4096),
+			Help: "Partitions whose replicas may change at a time, in the whole cluster; half of them are kept for repairs."},
 		{Key: "cluster-secret-file", value: filePath(&c.ClusterSecretFile),
 			Help: "A file with the secret that all nodes of the cluster share, at least 16 bytes. Required when peer-listen is not on " +
 				"loopback, unless TLS is used between nodes. It proves who belongs to the cluster, and encrypts nothing."},
