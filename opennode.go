@@ -103,7 +103,7 @@ func clusterConfig(cfg *config.Config, ports *ports, identity *cluster.Identity,
 
 func planLimits(cfg *config.Config) placement.Limits {
 	l := placement.DefaultLimits()
-	l.SplitLoad, l.SplitBytes, l.MergeAfter = uint64(cfg.SplitOps), uint64(cfg.SplitBytes), cfg.MergeAfter
+	l.SplitLoad, l.SplitBytes = uint64(cfg.SplitOps), uint64(cfg.SplitBytes)
 	l.CopyBytesPerSec, l.StepsAtOnce = cfg.CopyBytes, cfg.ReplicaChangesMax
 	return l
 }

@@ -81,12 +81,13 @@ func (n *Node) controlOnce() error {
 func (n *Node) limits() placement.Limits {
 	l := n.cfg.Limits
 	l.DeadAfter = n.cfg.DeadAfter
+	l.MergeAfter = 0 // a leader carries out splits, not merges
 	return l
 }
 
 // decodeState gives the cluster's state that a document has: the one that is known here, if it is that.
 func (n *Node) decodeState(doc Document) (*placement.State, error) {
-	if routes := n.router.routes.Load(); routes.version == doc.Version {
+	if routes := n.router.routes.Load(); routes.version == doc.Version && routes.learned == 0 {
 		return routes.state, nil
 	}
 	return placement.Decode(doc.Value)

@@ -151,7 +151,8 @@ func parsePartitionInfo(p *parser) request {
 
 // step says which change a partition is in; nothing when it is in none.
 func step(all *cluster.Overview, id uint32) string {
-	switch c := all.State.Change(id); {
+	c := all.State.Change(id)
+	switch {
 	case c == nil:
 		return ""
 	case c.Kind == placement.Split:

@@ -81,10 +81,9 @@ type Config struct {
 	Zone              string
 	Replication       int // how many replicas each partition of a new cluster has
 	NodeDeadAfter     time.Duration
-	SplitOps          int           // reads and writes per second from which a partition is split; 0: never
-	SplitBytes        int64         // from which one is split; 0: never
-	MergeAfter        time.Duration // 0: never
-	CopyBytes         int64         // per second, of new replicas
+	SplitOps          int   // reads and writes per second from which a partition is split; 0: never
+	SplitBytes        int64 // from which one is split; 0: never
+	CopyBytes         int64 // per second, of new replicas
 	ReplicaChangesMax int
 	ClusterSecretFile string
 	PeerTLSCertFile   string

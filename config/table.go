@@ -251,9 +251,6 @@ func clusterSettings(c *Config) []Setting {
 				"nodes. Fewer spread load sooner; each partition costs memory and makes log entries smaller. 0: never."},
 		{Key: "split-bytes", value: integer[int64](&c.SplitBytes, 512*mib, 0, 1024*gib),
 			Help: "Bytes in the store from which a partition is split in two. Smaller ones are copied and moved in less time. 0: never."},
-		{Key: "merge-after-ms", value: milliseconds(&c.MergeAfter, 15*time.Minute, 0, 30*day),
-			Help: "For how many milliseconds two neighbouring partitions must have had less than a quarter of what a partition is split for " +
-				"to be merged. There are never fewer than the cluster began with, and than it has nodes. 0: never."},
 		{Key: "copy-bytes-per-second", value: integer[int64](&c.CopyBytes, 64*mib, 1*mib, 16*gib),
 			Help: "How many bytes of new replicas are begun to be copied, in the whole cluster, for each second: ten seconds' worth may be " +
 				"on its way, or one replica. More repairs sooner, and leaves less of network and disks for clients."},
