@@ -102,7 +102,7 @@ func (n *Node) reports(s *placement.State) placement.Reports {
 		seen, ok := n.sights.get(id)
 		switch {
 		case id == n.identity.Node():
-			r[id] = n.ownReport()
+			r[id] = n.ownReport(false)
 		case ok && seen.at >= n.controlling:
 			report := seen.sight.report(now)
 			report.Age = now - seen.at

@@ -130,12 +130,12 @@ func (n *Node) handleLook(_ context.Context, body []byte) ([]byte, error) {
 	if err != nil || len(rest) > 0 {
 		return nil, notDone(errRequest)
 	}
-	n.refresh()
+	n.refresh(life == 0) // who asks for everything asks for an operator, who may just have changed something
 	return n.own.since(version{life, seq}, n.cfg.Clock.Mono()), nil
 }
 
-// ownReport is what this node says of itself.
-func (n *Node) ownReport() placement.NodeReport {
-	n.refresh()
+// ownReport is what this node says of itself; now, or of the last moments.
+func (n *Node) ownReport(now bool) placement.NodeReport {
+	n.refresh(now)
 	return n.own.report(n.cfg.Clock.Mono())
 }

@@ -158,6 +158,7 @@ type Node struct {
 	births      births
 	addresses   map[string]string // of the members, as they are durable; for the goroutine that follows the cluster's state
 	claims      claims
+	looking     chan struct{} // a sign that this node leads something else than before
 	stepping    chan struct{} // a sign that there may be steps to carry out
 
 	mu       sync.Mutex
@@ -172,7 +173,7 @@ type Node struct {
 // use once Ready says so. Nobody else may use the directory.
 func Open(cfg Config) (*Node, error) {
 	cfg.setDefaults()
-	n := &Node{cfg: cfg, starting: errors.New("the node is starting"), births: newBirths(), stepping: make(chan struct{}, 1)}
+	n := &Node{cfg: cfg, starting: errors.New("the node is starting"), births: newBirths(), stepping: make(chan struct{}, 1), looking: make(chan struct{}, 1)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.own.life = uint64(cfg.Clock.Wall().UnixNano())
 	n.waiters = &partition.Quota{Max: int64(cfg.WaitersMax)}
@@ -303,7 +304,7 @@ func (n *Node) openReplicas() error {
 
 func (n *Node) openReplica(id uint32) error {
 	cfg := partition.Config{ID: id, Node: n.identity.Node(), Host: n.host, Store: n.store, Clock: n.cfg.Clock, Stamper: n.router, Bootstrap: n.founders(id),
-		Dir: n.groupDir(id), Logger: n.cfg.Logger, OnFault: n.fault, Waiters: n.waiters, OnChanges: n.changed, OnServing: n.feeds.table.WakeAll,
+		Dir: n.groupDir(id), Logger: n.cfg.Logger, OnFault: n.fault, Waiters: n.waiters, OnChanges: n.changed, OnServing: n.serves,
 		Limits: partition.Limits{QueueOps: n.cfg.QueueOpsMax, QueueBytes: n.cfg.QueueBytesMax, EntryOps: entryOps, EntryBytes: entryBytes,
 			LockWaiters: n.cfg.LockWaitersMax, RecentBytes: n.cfg.ChangesRecentBytes}}
 	if id == fsm.Meta {

@@ -69,7 +69,7 @@ func (n *Node) askAll(ctx context.Context, s *placement.State) placement.Reports
 // ask asks a node how it is. Of one that does not answer it is known only for how long that is, if it was seen before.
 func (n *Node) ask(ctx context.Context, id string) (r placement.NodeReport, ok bool) {
 	if id == n.identity.Node() {
-		return n.ownReport(), true
+		return n.ownReport(true), true
 	}
 	if what, err := n.look(ctx, id, newSight()); err == nil {
 		return what.report(n.cfg.Clock.Mono()), true

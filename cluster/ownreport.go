@@ -33,13 +33,13 @@ type noted struct {
 	gone  bool
 }
 
-// refresh finds out how this node's replicas are, if it is not known of the last moments.
-func (n *Node) refresh() {
+// refresh finds out how this node's replicas are, if it is asked for now or is not known of the last moments.
+func (n *Node) refresh(asked bool) {
 	now := n.cfg.Clock.Mono()
 	o := &n.own
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.fresh > 0 && now < o.fresh+refreshInterval {
+	if !asked && o.fresh > 0 && now < o.fresh+refreshInterval {
 		return
 	}
 	if o.fresh = max(now, 1); o.replicas == nil {

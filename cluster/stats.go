@@ -81,7 +81,7 @@ func (n *Node) Stats() Stats {
 			s.Splitting++
 		}
 	}
-	own := n.ownReport()
+	own := n.ownReport(false)
 	s.OpsPerSec = own.OpsPerSec
 	for i := range own.Replicas {
 		s.LedBytes += own.Replicas[i].Bytes

@@ -28,10 +28,20 @@ func (n *Node) tend() {
 		}
 		select {
 		case <-changed:
+		case <-n.looking:
 		case <-tick.C:
 		case <-n.ctx.Done():
 			return
 		}
+	}
+}
+
+// serves is told that this node leads a partition. It has to know at once how the members are: until it does, they seem not to answer.
+func (n *Node) serves() {
+	n.feeds.table.WakeAll()
+	select {
+	case n.looking <- struct{}{}:
+	default:
 	}
 }
 

@@ -2,7 +2,7 @@ package placement
 
 import "fmt"
 
-// Complete tells which groups this state gives fewer members than they could have; nil: none. A node that is away counts as one
+// Complete tells which groups this state gives fewer members than they could have, or changes; nil: none. A node that is away counts as one
 // that could have replicas.
 func (s *State) Complete() error {
 	active := 0
@@ -27,6 +27,10 @@ func (s *State) Complete() error {
 		if len(r.Replicas) < min(want, active) {
 			return fmt.Errorf("partition %d has %d replicas, of %d nodes", r.ID, len(r.Replicas), active)
 		}
+	}
+	if len(s.Changes) > 0 {
+		c := &s.Changes[0]
+		return fmt.Errorf("partition %d is being changed (%s), and %d others are", c.Range, c.Kind, len(s.Changes)-1)
 	}
 	return nil
 }
