@@ -76,7 +76,13 @@ func (k *trio) placed(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if members := one.(map[any]any)["members"].([]any); len(members) != 3 || p["leader"] == "" {
+		votes := 0
+		for _, m := range one.(map[any]any)["members"].([]any) {
+			if m.(map[any]any)["votes"] == "yes" {
+				votes++
+			}
+		}
+		if votes != 3 || p["leader"] == "" { // with two that vote, the loss of one is the loss of the quorum
 			return fmt.Errorf("%v", one)
 		}
 	}
