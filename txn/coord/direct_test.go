@@ -109,6 +109,7 @@ func TestDirectGivenUp(t *testing.T) {
 			w.t.Error(err)
 		}
 		w.want(w.values(a, b), "-", "-")
+		time.Sleep(100 * time.Millisecond) // what follows in the background has been done
 		if out := w.tried(late[0]); out.Status != op.Aborted {
 			w.t.Errorf("the late commit: %+v", out)
 		}
